@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// A realm is one log: its epoch, its memory log and the marks that all threads read. Made at start-up, freed last.
+#ifndef CLAIRON_HUB_REALM_H
+#define CLAIRON_HUB_REALM_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/siphash.h"
+#include "hub/memlog.h"
+#include "wire/cursor.h"
+
+struct realm {
+    char name[65];
+    uint64_t epoch;               // fixed for the life of the process
+    struct hash_key key;          // for topic names and every table keyed by peers' names
+    atomic_uint_fast64_t reserved_top; // a cursor above it is not one of ours
+    atomic_uint_fast64_t trimmed_max;  // highest id that retention has removed on any topic
+    struct memlog *log;
+};
+
+void realm_init(struct realm *r, uint64_t epoch, uint64_t visible, const struct hash_key *key);
+void realm_fini(struct realm *r);
+struct cursor realm_cursor(const struct realm *r, uint64_t id);
+// Of this epoch, and not above the reserved top?
+bool realm_cursor_known(struct realm *r, struct cursor c);
+
+#endif
