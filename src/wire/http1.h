@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// HTTP/1.1 (RFC 9112, RFC 9110) without I/O: request and response heads as spans, body framing, and the few
-// lines we write ourselves. Strict: what two readers could understand differently is refused, never repaired.
+// HTTP/1.1 (RFC 9112, RFC 9110) without I/O: request and response heads as spans, body framing, and
+// the few lines we write ourselves. Strict: what two readers could understand differently is
+// refused, never repaired.
 //
-// Heads are parsed from one contiguous buffer that grows; the parser remembers how far it looked, so bytes that
-// arrive one at a time cost no more than all at once. All spans point into that buffer: they hold until it
-// moves or is reused. Nothing here allocates. Any thread; one user at a time.
+// Heads are parsed from one contiguous buffer that grows; the parser remembers how far it looked,
+// so bytes that arrive one at a time cost no more than all at once. All spans point into that
+// buffer: they hold until it moves or is reused. Nothing here allocates. Any thread; one user at a
+// time.
 #ifndef CLAIRON_WIRE_HTTP1_H
 #define CLAIRON_WIRE_HTTP1_H
 
@@ -32,18 +34,18 @@ struct http1_field {
 
 enum http1_framing {
     HTTP1_NO_BODY,
-    HTTP1_LENGTH,      // content_length bytes
+    HTTP1_LENGTH, // content_length bytes
     HTTP1_CHUNKED,
     HTTP1_UNTIL_CLOSE, // responses only
 };
 
 // What requests and responses have in common.
 struct http1_head {
-    size_t bytes; // of the head in the buffer; the body, or the next message, begins there
+    size_t bytes;   // of the head in the buffer; the body, or the next message, begins there
     unsigned minor; // HTTP/1.minor: 0 or 1 (a higher one counts as 1)
     enum http1_framing framing;
     uint64_t content_length; // with HTTP1_LENGTH: 0 is HTTP1_NO_BODY in requests
-    bool keep_alive; // the version and Connection say so; an until-close body says no
+    bool keep_alive;         // the version and Connection say so; an until-close body says no
     size_t count;
     struct http1_field fields[HTTP1_FIELDS_MAX];
 };
@@ -62,10 +64,10 @@ enum http1_method {
 struct http1_request {
     enum http1_method method;
     struct str method_text;
-    struct str target; // as it came
-    struct str path;   // of the target, still encoded: begins with '/', or is "*" (OPTIONS only)
-    struct str query;  // behind '?'; p = NULL when there is no '?'
-    struct str host;   // the value of Host, checked; p = NULL only on HTTP/1.0
+    struct str target;    // as it came
+    struct str path;      // of the target, still encoded: begins with '/', or is "*" (OPTIONS only)
+    struct str query;     // behind '?'; p = NULL when there is no '?'
+    struct str host;      // the value of Host, checked; p = NULL only on HTTP/1.0
     bool expect_continue; // HTTP/1.1: answer 100 before reading the body, or refuse
     struct http1_head head;
 };
@@ -82,18 +84,21 @@ struct http1_parser {
     size_t line;  // where the line under way begins
     size_t start; // where the start line begins: 2 behind a stray empty line
     size_t lines; // lines behind us
-    const char *why; // after a refusal: what was wrong, a short constant phrase for the answer's message
+    const char
+        *why; // after a refusal: what was wrong, a short constant phrase for the answer's message
 };
 void http1_parser_init(struct http1_parser *p);
 
-// `bytes` is all that has arrived of this message from its first byte on (it may have moved since the last call).
-// 0: the head is whole and *ret is filled. -E_AGAIN: more bytes are needed, *ret is untouched. Otherwise a refusal to answer
-// with err_http_status() and a closed connection: -E_BAD_REQUEST, -E_HEAD_TOO_LARGE, -E_URI_TOO_LONG, -E_VERSION,
-// -E_NOT_IMPLEMENTED (unknown method, CONNECT), -E_EXPECTATION; p->why says what.
-// Lines are judged as soon as they are whole, so garbage is refused without waiting for an end.
+// `bytes` is all that has arrived of this message from its first byte on (it may have moved since
+// the last call). 0: the head is whole and *ret is filled. -E_AGAIN: more bytes are needed, *ret is
+// untouched. Otherwise a refusal to answer with err_http_status() and a closed connection:
+// -E_BAD_REQUEST, -E_HEAD_TOO_LARGE, -E_URI_TOO_LONG, -E_VERSION, -E_NOT_IMPLEMENTED (unknown
+// method, CONNECT), -E_EXPECTATION; p->why says what. Lines are judged as soon as they are whole,
+// so garbage is refused without waiting for an end.
 int http1_parse_request(struct http1_parser *p, struct str bytes, const struct http1_limits *limits,
                         struct http1_request *ret) MUST_CHECK;
-// The same for an answer; `to_head`: it answers a HEAD request, so it has no body whatever it says. Any refusal
+// The same for an answer; `to_head`: it answers a HEAD request, so it has no body whatever it says.
+// Any refusal
 // (-E_BAD_REQUEST, -E_HEAD_TOO_LARGE, -E_VERSION) means that the peer can't be talked to.
 int http1_parse_response(struct http1_parser *p, struct str bytes, bool to_head,
                          const struct http1_limits *limits, struct http1_response *ret) MUST_CHECK;
@@ -102,8 +107,8 @@ int http1_parse_response(struct http1_parser *p, struct str bytes, bool to_head,
 struct str http1_field(const struct http1_head *h, const char *name);
 size_t http1_field_count(const struct http1_head *h, const char *name);
 
-// The members of a comma-separated list that may be spread over several fields of one name, in order,
-// trimmed, empty ones left out (RFC 9110 5.6.1).
+// The members of a comma-separated list that may be spread over several fields of one name, in
+// order, trimmed, empty ones left out (RFC 9110 5.6.1).
 struct http1_list {
     const struct http1_head *head;
     const char *name;
@@ -118,29 +123,32 @@ bool http1_has_token(const struct http1_head *h, const char *name, const char *t
 // A body on its way in. Without I/O and without copying: pieces are spans of the input.
 struct http1_body {
     enum http1_framing framing;
-    uint8_t state;     // of the chunked decoder, see http1_body.c
-    uint8_t digits;    // of the chunk size so far
-    uint16_t ext_bytes; // of this chunk's extension
+    uint8_t state;           // of the chunked decoder, see http1_body.c
+    uint8_t digits;          // of the chunk size so far
+    uint16_t ext_bytes;      // of this chunk's extension
     uint32_t overhead_bytes; // of all extensions and the trailers
-    uint64_t left;     // of the body, or of the chunk
-    uint64_t total;    // body bytes given out so far
+    uint64_t left;           // of the body, or of the chunk
+    uint64_t total;          // body bytes given out so far
     uint64_t max;
     bool done;
     const char *why;
 };
 
 // `bytes_max`: of the whole body. -E_TOO_LARGE when the head already declares more.
-int http1_body_init(struct http1_body *b, const struct http1_head *h, uint64_t bytes_max) MUST_CHECK;
-// Takes bytes from the front of *in. 0: *ret is the next piece (empty only at the end; look at b->done).
-// -E_AGAIN: *in is used up and the body goes on. Refusals, after which the connection must be closed: -E_TOO_LARGE, -E_BAD_REQUEST.
-// Once b->done, what remains in *in belongs to the next message. Trailer fields are checked and dropped.
+int http1_body_init(struct http1_body *b, const struct http1_head *h,
+                    uint64_t bytes_max) MUST_CHECK;
+// Takes bytes from the front of *in. 0: *ret is the next piece (empty only at the end; look at
+// b->done). -E_AGAIN: *in is used up and the body goes on. Refusals, after which the connection
+// must be closed: -E_TOO_LARGE, -E_BAD_REQUEST. Once b->done, what remains in *in belongs to the
+// next message. Trailer fields are checked and dropped.
 int http1_body_next(struct http1_body *b, struct str *in, struct str *ret) MUST_CHECK;
 // The peer closed its side: 0 when that ends the body, -E_BAD_REQUEST when it is cut off.
 int http1_body_eof(struct http1_body *b) MUST_CHECK;
 
 // "Not Found" for 404; "" for one we never send.
 const char *http1_reason(int status);
-// Appends `name: value CRLF`. The only way a field is written: a value with CR, LF or NUL marks the buffer as failed.
+// Appends `name: value CRLF`. The only way a field is written: a value with CR, LF or NUL marks the
+// buffer as failed.
 void http1_put_field(struct buf *b, const char *name, struct str value);
 // Appends one chunk; nothing for an empty span, since that would end the body.
 void http1_put_chunk(struct buf *b, struct str data);

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Shared immutable bytes: count and bytes in one allocation.
+#include "base/rcbuf.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+struct rcbuf {
+    atomic_size_t refs;
+    size_t len;
+    char bytes[];
+};
+
+struct rcbuf *rcbuf_try_new(struct str bytes)
+{
+    if (bytes.len > SIZE_MAX / 2) {
+        return NULL;
+    }
+    struct rcbuf *b = mem_try_alloc(sizeof(*b) + bytes.len);
+    if (!b) {
+        return NULL;
+    }
+    atomic_init(&b->refs, 1);
+    b->len = bytes.len;
+    if (bytes.len > 0) {
+        memcpy(b->bytes, bytes.p, bytes.len);
+    }
+    return b;
+}
+
+struct rcbuf *rcbuf_ref(struct rcbuf *b)
+{
+    size_t before = atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    ASSERT(before > 0);
+    return b;
+}
+
+void rcbuf_unref(struct rcbuf *b)
+{
+    if (!b) {
+        return;
+    }
+    // Release, so that whoever frees sees all that other holders did; acquire, so that it happens
+    // before the free.
+    size_t before = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
+    ASSERT(before > 0);
+    if (before == 1) {
+        mem_free(b);
+    }
+}
+
+struct str rcbuf_str(const struct rcbuf *b)
+{
+    return str_make(b->bytes, b->len);
+}
