@@ -2,8 +2,9 @@
 // The only door in. A producer makes a submit, adds events and reports to it, and hands it over; the sequencer
 // answers it once by `done`. Every producer comes this way: HTTP, sockets, the runner, plugins.
 //
-// Life: submit_new (producer's thread) -> submit_add_* -> intake_submit_take -> queued -> reduced, committed
-// (sequencer's thread) -> done(submit) on the sequencer's thread -> the producer reads `answer` and frees it.
+// Life: submit_new (producer's thread) -> submit_add_* -> intake->submit_take -> queued -> reduced, committed
+// (sequencer's thread) -> answered(submit), the intake's way home -> done(submit) on the producer's thread, which
+// reads `answer` and frees it.
 #ifndef CLAIRON_HUB_INTAKE_H
 #define CLAIRON_HUB_INTAKE_H
 
@@ -53,7 +54,7 @@ struct submit_answer {
 
 struct submit {
     struct list node; // for whoever holds it now
-    struct mail mail; // free for the producer's way home
+    struct mail mail; // the intake's
     struct realm *realm;
     struct principal *principal; // one reference
     struct arena arena;          // all that the items refer to
@@ -67,8 +68,10 @@ struct submit {
     uint8_t idem_hash[32];
     // What to store as the first answer: called at reduction, when the ids are known; puts JSON.
     void (*idem_put)(struct buf *b, const struct submit *s);
-    void (*done)(struct submit *s); // sequencer's thread; owns the submit again
-    void *ctx;
+    void (*done)(struct submit *s); // producer's thread, which owns the submit again
+    void *ctx;                      // the producer's
+    void (*answered)(struct submit *s); // sequencer's thread: set by the intake
+    void *carrier;                      // the intake's
     struct submit_answer answer;
 };
 

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/compiler.h"
-#include "base/mailbox.h"
+#include "hub/ask.h"
 #include "hub/intake.h"
 #include "hub/job.h"
 #include "hub/realm.h"
@@ -20,7 +20,8 @@
 
 struct sequencer;
 
-// Asynchronous; each is answered once by the function of the same name below, not from inside the call.
+// load, commit, sync and reserve are asynchronous: each is answered once by the sequencer_on_* of its name, not from
+// inside the call.
 struct sequencer_ops {
     void (*load)(void *ctx, struct store_load *load);
     void (*commit)(void *ctx, struct store_batch *batch);
@@ -28,21 +29,9 @@ struct sequencer_ops {
     void (*reserve)(void *ctx, uint64_t top);
     // The memory log or `visible` moved: wake the workers.
     void (*moved)(void *ctx);
-};
-
-// Jobs as of one moment: everything up to `visible` has been reduced into them and is in the memory log.
-struct snapshot_req {
-    struct mail mail; // for whoever carries it
-    struct list node; // the sequencer's
-    struct { enum job_kind kind; struct str id; } *keys;
-    unsigned count;
-    struct job **jobs; // out: one reference each or NULL
-    uint64_t visible;  // out
-    int err;           // out: -E_IO when rows could not be read
-    void (*done)(struct snapshot_req *r); // where the asker is, see fanout.h
-    void *ctx;
-    void *carrier;
-    struct arena arena;
+    // The answers to what was handed in below; all from inside some sequencer_* call.
+    void (*snapshot_done)(void *ctx, struct snapshot_req *r);
+    void (*tasks_done)(void *ctx, struct store_task *tasks, int err);
 };
 
 struct sequencer *sequencer_new(struct realm *realm, const struct store_info *info,
@@ -52,9 +41,9 @@ void sequencer_free(struct sequencer *q); // only when sequencer_idle
 // An open job found at start-up, for its lease. Takes the reference.
 void sequencer_adopt_take(struct sequencer *q, struct job *j, struct now now);
 void sequencer_submit_take(struct sequencer *q, struct submit *s, struct now now);
-// Answered by on_snapshot(r) given here, on this thread.
+
 void sequencer_snapshot_take(struct sequencer *q, struct snapshot_req *r, struct now now);
-// Upkeep from the maintenance reader, carried in the next batch; done(task list, trimmed) when committed or failed.
+// Upkeep from the maintenance reader, carried in the next batch.
 void sequencer_tasks_take(struct sequencer *q, struct store_task *tasks, struct now now);
 
 void sequencer_on_loaded(struct sequencer *q, struct store_load *load, int err, struct now now);

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// What one worker thread holds of the hub: this is all that dialects and producers get to see of it.
+#ifndef CLAIRON_HUB_WORKER_H
+#define CLAIRON_HUB_WORKER_H
+
+#include "hub/ask.h"
+#include "hub/fanout.h"
+#include "hub/intake.h"
+#include "hub/realm.h"
+
+struct hub_worker {
+    struct realm *realm;
+    struct fanout *fanout;
+    struct intake *intake; // answers come back on this worker's thread
+    struct ask *ask;
+};
+
+#endif
