@@ -40,6 +40,7 @@ export class Hub {
     this.dataDir = dataDir ?? path.join(this.tempDir, 'data');
     this.child = null;
     this.urls = [];
+    this.clients = []; // Functions that drop what was connected by the calls below.
     this.setConfig(config);
   }
 
@@ -133,13 +134,18 @@ export class Hub {
     try {
       await this.terminate();
     } finally {
-      removeDir(this.tempDir);
+      this.#forget();
     }
   }
 
   async discard() {
     this.child?.signal('SIGKILL');
     this.child = null;
+    this.#forget();
+  }
+
+  #forget() {
+    this.clients.forEach((drop) => drop());
     removeDir(this.tempDir);
   }
 
@@ -159,15 +165,21 @@ export class Hub {
     return this.request('DELETE', target, options);
   }
 
-  ws(target = '/ws', options) {
-    return WsClient.connect(this.url.replace('http', 'ws') + target, options);
+  async ws(target = '/ws', options = undefined) {
+    const client = await WsClient.connect(this.url.replace('http', 'ws') + target, options);
+    this.clients.push(() => client.terminate());
+    return client;
   }
 
-  sse(target, options) {
-    return SseClient.connect(this.url + target, options);
+  async sse(target, options) {
+    const client = await SseClient.connect(this.url + target, options);
+    this.clients.push(() => client.close());
+    return client;
   }
 
-  raw() {
-    return RawSocket.connect(this.port, new URL(this.url).hostname);
+  async raw() {
+    const client = await RawSocket.connect(this.port, new URL(this.url).hostname);
+    this.clients.push(() => client.close());
+    return client;
   }
 }

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// The parts of ./test, in the order in which they run: quick ones first.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { makeDir, REPO } from '../lib/paths.mjs';
+import { build, cFiles, files, run, tail } from './shell.mjs';
+import { nodeCounts, nodeFailures, tapPoints } from './tally.mjs';
+
+const SANITIZERS = {
+  ASAN_OPTIONS: 'halt_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1',
+  UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
+  TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1',
+};
+
+const buildRelease = (targets = ['clairon']) =>
+  build('build', 'gcc', ['--buildtype=release', '-Dtests=false', '-Dwerror=true'], targets);
+const buildAsan = (targets) =>
+  build('build-asan', 'gcc', ['--buildtype=debugoptimized', '-Db_sanitize=address,undefined', '-Dwerror=true'], targets);
+const buildTsan = (targets) =>
+  build('build-tsan', 'gcc', ['--buildtype=debugoptimized', '-Db_sanitize=thread', '-Dwerror=true'], targets);
+const buildClang = (targets) =>
+  build('build-clang', 'clang', ['--buildtype=debug', '-Dwerror=true'], targets);
+
+// ---- source
+
+async function format(tally) {
+  const all = cFiles();
+  const { code, out } = await run('clang-format', ['--dry-run', '-Werror', ...all]);
+  const wrong = new Map();
+  for (const line of out.split('\n')) {
+    const match = /^(.+?):(\d+):\d+: error/.exec(line);
+    if (match) {
+      wrong.set(match[1], [...(wrong.get(match[1]) ?? []), match[2]]);
+    }
+  }
+  wrong.forEach((lines, file) => tally.fail(`format ${file}`, `clang-format differs in lines ${lines.join(', ')}`));
+  if (code !== 0 && wrong.size === 0) {
+    throw new Error(tail(out, 40));
+  }
+  tally.pass(all.length - wrong.size);
+}
+
+async function lint(tally) {
+  const all = cFiles(/\.c$/);
+  const own = all.filter((file) => !/_test\.c$/.test(file));
+  const words = ['--enable=warning,performance,portability', '--inline-suppr', '--error-exitcode=1', '--quiet',
+    '--std=c11', '--library=posix', '--suppressions-list=scripts/cppcheck.suppress', '-Isrc', '-Iinclude',
+    '-D_GNU_SOURCE', '-DCLAIRON_VERSION="0"', '-j2'];
+  const cppcheck = await run('cppcheck', [...words, ...own]);
+  if (cppcheck.code !== 0) {
+    tally.fail('cppcheck', cppcheck.out);
+  } else {
+    tally.pass();
+  }
+
+  await run('scripts/setup-build.sh', ['build-clang', 'clang', '--buildtype=debug', '-Dwerror=true']);
+  const queue = [...own];
+  const worker = async () => {
+    for (let file = queue.shift(); file; file = queue.shift()) {
+      const { code, out } = await run('clang-tidy', ['-p', 'build-clang', '--quiet', '--warnings-as-errors=*', file]);
+      if (code !== 0) {
+        tally.fail(`clang-tidy ${file}`, out);
+      } else {
+        tally.pass();
+      }
+    }
+  };
+  await Promise.all([worker(), worker()]);
+}
+
+// ---- compilers
+
+async function release(tally) {
+  await buildRelease();
+  const { code, out } = await run('build/clairon', ['--version']);
+  if (code !== 0) {
+    tally.fail('build/clairon --version', out);
+  } else {
+    tally.pass();
+  }
+}
+
+async function clang(tally) {
+  await buildClang();
+  tally.pass();
+}
+
+// ---- unit tests
+
+// cmocka prints TAP; a test program that prints none (it crashed, or is no cmocka program) counts as one test.
+async function mesonTest(tally, folder, wrap = []) {
+  const wrapper = wrap.length ? [`--wrapper=${wrap.join(' ')}`] : [];
+  const words = ['test', '-C', folder, '--no-rebuild', '--num-processes=2', '--timeout-multiplier=4', ...wrapper];
+  const { out } = await run('meson', words, { env: { ...SANITIZERS, CMOCKA_MESSAGE_OUTPUT: 'TAP' } });
+  const log = path.join(REPO, folder, 'meson-logs/testlog.json');
+  const results = fs.existsSync(log) ? fs.readFileSync(log, 'utf8').trim().split('\n') : [];
+  if (results.length === 0) {
+    throw new Error(tail(out, 40));
+  }
+  for (const { name, result, stdout = '', stderr = '' } of results.map((line) => JSON.parse(line))) {
+    const points = tapPoints(stdout);
+    const bad = points.filter(({ ok }) => !ok);
+    tally.pass(points.filter(({ ok, skipped }) => ok && !skipped).length);
+    tally.skip(points.filter(({ ok, skipped }) => ok && skipped).length);
+    if (bad.length) {
+      tally.fail(`${folder} ${name}: ${bad.map((point) => point.name).join(', ')}`, tail(stdout + stderr, 60), bad.length);
+    } else if (result !== 'OK') {
+      tally.fail(`${folder} ${name} (${result})`, tail(stdout + stderr, 100));
+    } else if (points.length === 0) {
+      tally.pass();
+    }
+  }
+}
+
+async function unit(tally) {
+  await buildAsan();
+  await mesonTest(tally, 'build-asan');
+}
+
+// ---- node's tests
+
+async function nodeTest(tally, tests, { env = {}, concurrency = os.availableParallelism() } = {}) {
+  const report = path.join(makeDir('report'), 'report.tap');
+  const words = ['--test', `--test-concurrency=${concurrency}`, '--test-reporter=tap', `--test-reporter-destination=${report}`];
+  const { code, out } = await run(process.execPath, [...words, ...tests], { env });
+  const tap = fs.existsSync(report) ? fs.readFileSync(report, 'utf8') : '';
+  const { passed, failed, skipped } = nodeCounts(tap);
+  tally.pass(passed);
+  tally.skip(skipped);
+  const failures = nodeFailures(tap);
+  failures.forEach(({ name, detail }) => tally.fail(name, detail));
+  if (failed > failures.length) {
+    tally.fail('tests that ended without a report', tail(tap, 60), failed - failures.length);
+  } else if (code !== 0 && failures.length === 0) {
+    tally.fail(`node --test (exit ${code})`, tail(out + tap, 60));
+  }
+}
+
+async function repo(tally) {
+  await nodeTest(tally, files('tests/repo', /\.test\.mjs$/));
+}
+
+async function integration(tally) {
+  await buildAsan(['clairon']);
+  const env = { CLAIRON_BIN: path.join(REPO, 'build-asan/clairon') };
+  await nodeTest(tally, files('tests/integration', /\.test\.mjs$/), { env });
+}
+
+async function e2e(tally) {
+  await buildAsan(['clairon']);
+  const env = { CLAIRON_BIN: path.join(REPO, 'build-asan/clairon') };
+  await nodeTest(tally, files('tests/e2e', /\.test\.mjs$/), { env, concurrency: 1 });
+}
+
+// ---- threads
+
+// Newer kernels lay out memory so randomly that ThreadSanitizer of gcc 12 may find no place; setarch -R helps.
+async function fixedLayout() {
+  const { code } = await run('setarch', ['-R', 'true']).catch(() => ({ code: 1 }));
+  return code === 0 ? ['setarch', '-R'] : [];
+}
+
+async function tsan(tally) {
+  const fixed = await fixedLayout();
+  await buildTsan();
+  await mesonTest(tally, 'build-tsan', fixed);
+  const bin = path.join(makeDir('tsan'), 'clairon');
+  const target = path.join(REPO, 'build-tsan/clairon');
+  fs.writeFileSync(bin, `#!/bin/sh\nexec ${[...fixed, target].join(' ')} "$@"\n`, { mode: 0o755 });
+  for (const workers of ['1', '2', '8']) {
+    const env = { CLAIRON_BIN: bin, CLAIRON__SERVER__WORKERS: workers };
+    await nodeTest(tally, files('tests/integration', /^smoke.*\.test\.mjs$/), { env, concurrency: 1 });
+  }
+}
+
+export const PARTS = {
+  format: { about: 'clang-format on all C', run: format },
+  repo: { about: 'rules of the repository, and the harness', run: repo },
+  build: { about: 'release build, warnings are errors: build/clairon', run: release },
+  clang: { about: 'everything compiles with clang, warnings are errors', run: clang },
+  unit: { about: 'unit tests under ASan and UBSan', run: unit },
+  integration: { about: 'a real hub under ASan and UBSan, real clients', run: integration },
+  e2e: { about: 'a real hub and Chromium', run: e2e },
+  tsan: { about: 'unit and smoke tests under TSan with 1, 2 and 8 workers', run: tsan },
+  lint: { about: 'cppcheck and clang-tidy', run: lint },
+};
