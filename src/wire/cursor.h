@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The cursor as text, "<epoch>-<id>": the epoch is 16 lower-case hexadecimal digits, the id decimal. Clients treat
-// it as opaque, except that cursors of one epoch compare by the number behind the dash.
+// The cursor as text, "<epoch>-<id>": the epoch is 16 lower-case hexadecimal digits, the id
+// decimal. Clients treat it as opaque, except that cursors of one epoch compare by the number
+// behind the dash.
 #ifndef CLAIRON_WIRE_CURSOR_H
 #define CLAIRON_WIRE_CURSOR_H
 

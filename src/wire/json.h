@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// JSON (RFC 8259) as spans: validate once, then look up members without copying. Numbers, escapes and member
-// order stay the bytes that came, so `1.10`, 2^64 and `\u0000` survive. No allocation, no recursion.
+// JSON (RFC 8259) as spans: validate once, then look up members without copying. Numbers, escapes
+// and member order stay the bytes that came, so `1.10`, 2^64 and `\u0000` survive. No allocation,
+// no recursion.
 //
-// Strict: one value, nothing behind it, no BOM, valid UTF-8, no raw control characters in strings, escapes
-// well formed (lone surrogate escapes are let through as bytes: they are the sender's data), depth bounded.
+// Strict: one value, nothing behind it, no BOM, valid UTF-8, no raw control characters in strings,
+// escapes well formed (lone surrogate escapes are let through as bytes: they are the sender's
+// data), depth bounded.
 #ifndef CLAIRON_WIRE_JSON_H
 #define CLAIRON_WIRE_JSON_H
 
@@ -16,19 +18,31 @@
 #include "base/compiler.h"
 #include "base/str.h"
 
-enum json_type { JSON_NONE, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+    JSON_NONE,
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+};
 
-// A value inside validated text: its type and its bytes, a string with its quotes. JSON_NONE = absent.
+// A value inside validated text: its type and its bytes, a string with its quotes. JSON_NONE =
+// absent.
 struct json_val {
     enum json_type type;
     struct str raw;
 };
 
-// Validates the whole text (depth: 1 for a scalar or an empty container at the top). On -E_BAD_JSON
-// *ret_offset is the byte where it stops being JSON. Leading and trailing white space is allowed.
-int json_parse(struct str text, unsigned depth_max, struct json_val *ret, size_t *ret_offset) MUST_CHECK;
+// Validates the whole text; depth_max (1 to 256) bounds how many containers lie in one another. On
+// -E_BAD_JSON *ret_offset is the byte where it stops being JSON. Leading and trailing white space
+// is allowed.
+int json_parse(struct str text, unsigned depth_max, struct json_val *ret,
+               size_t *ret_offset) MUST_CHECK;
 
-// All below take values that json_parse (or these functions) gave; other bytes are a programming error.
+// All below take values that json_parse (or these functions) gave; other bytes are a programming
+// error.
 
 // Iteration over an object's members or an array's elements, in order.
 struct json_iter {
@@ -44,12 +58,14 @@ struct json_val json_get(struct json_val object, const char *name);
 // Is this raw string, unescaped, equal to these bytes?
 bool json_string_is(struct json_val string, struct str text);
 
-// The string without quotes and escapes. Without escapes it is a span into the text, else a copy in the arena
-// (p = NULL when the arena is full). `\u0000` becomes a NUL byte, a lone surrogate U+FFFD.
+// The string without quotes and escapes. Without escapes it is a span into the text, else a copy in
+// the arena (p = NULL when the arena is full). `\u0000` becomes a NUL byte, a lone surrogate
+// U+FFFD.
 struct str json_string(struct json_val string, struct arena *a) MUST_CHECK;
-// Whole number in range, written without fraction or exponent (or with an all-zero fraction); else -E_BAD_REQUEST.
+// Whole number in range, written without fraction or exponent (or with an all-zero fraction); else
+// -E_BAD_REQUEST.
 int json_int(struct json_val number, int64_t *ret) MUST_CHECK;
-// Any number as double; -E_BAD_REQUEST when it is none or not finite.
+// Any number as double; -E_BAD_REQUEST when it is none, not finite, or longer than 511 characters.
 int json_double(struct json_val number, double *ret) MUST_CHECK;
 static inline bool json_is_true(struct json_val v)
 {
