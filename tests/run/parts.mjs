@@ -129,7 +129,7 @@ async function nodeTest(tally, tests, { env = {}, concurrency = os.availablePara
   tally.pass(passed);
   tally.skip(skipped);
   const failures = nodeFailures(tap);
-  failures.forEach(({ name, detail }) => tally.fail(name, detail));
+  failures.forEach(({ name, detail, outer }) => tally.fail(name, outer ? '' : detail));
   if (failed > failures.length) {
     tally.fail('tests that ended without a report', tail(tap, 60), failed - failures.length);
   } else if (code !== 0 && failures.length === 0) {

@@ -40,13 +40,13 @@ export class Tally {
   }
 }
 
-const POINT = /^( *)(not )?ok \d+ -? ?(.*?)(?: # (SKIP|TODO)\b.*)?$/i;
+const POINT = /^( *)(not )?ok \d+(?: -)?(.*?)(?: # (SKIP|TODO)\b.*)?$/i;
 
 // The test points of a TAP text: [{name, ok, skipped, depth}].
 export function tapPoints(text) {
   return text.split('\n').flatMap((line) => {
     const match = POINT.exec(line);
-    return match ? [{ name: match[3], ok: !match[2], skipped: /skip/i.test(match[4] ?? ''), depth: match[1].length }] : [];
+    return match ? [{ name: match[3].trim(), ok: !match[2], skipped: /skip/i.test(match[4] ?? ''), depth: match[1].length }] : [];
   });
 }
 
@@ -56,7 +56,8 @@ export function nodeCounts(text) {
   return { passed: count('pass'), failed: count('fail') + count('cancelled'), skipped: count('skipped') + count('todo') };
 }
 
-// The failures of node's TAP with what it says about each: [{name, detail}]. A test whose subtests failed is left out.
+// The failures of node's TAP with what it says about each: [{name, detail, outer}]. `outer` ones failed only because
+// a test within them did.
 export function nodeFailures(text) {
   const lines = text.split('\n');
   return lines.flatMap((line, i) => {
@@ -65,7 +66,18 @@ export function nodeFailures(text) {
       return [];
     }
     const end = lines.findIndex((other, j) => j > i && other.trim() === '...');
-    const detail = lines.slice(i + 1, end).map((other) => other.slice(match[1].length)).join('\n');
-    return /failureType: 'subtestsFailed'/.test(detail) ? [] : [{ name: match[3], detail }];
+    const detail = lines.slice(i + 1, end).map((other) => other.slice(match[1].length + 2));
+    const outer = detail.includes("failureType: 'subtestsFailed'");
+    return [{ name: match[3].trim(), detail: essence(detail), outer }];
   });
+}
+
+// Of what node says about a failure: where, what, and the frames of our own files. `expected` and `actual` repeat
+// the error.
+function essence(lines) {
+  let key = '';
+  return lines.filter((line) => {
+    key = /^(\w+):/.exec(line)?.[1] ?? key;
+    return key === 'location' || key === 'error' || (key === 'stack' && line.includes('file://'));
+  }).join('\n');
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// What belongs together is there: a unit test beside each source, a corpus for each fuzz target, and no file that
+// no build knows.
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { isTest, read, walk } from './tree.mjs';
+
+const files = walk();
+
+// Sources without a unit test of their own, each with the reason.
+const TESTED_ELSEWHERE = {};
+
+test('each source of base, wire and hub has its unit test', () => {
+  const sources = files.filter((file) => /^src\/(base|wire|hub)\/\w+\.c$/.test(file) && !isTest(file));
+  const without = sources.filter((file) => !files.includes(file.replace(/\.c$/, '_test.c')));
+  assert.deepEqual(without.filter((file) => !(file in TESTED_ELSEWHERE)), []);
+  assert.deepEqual(Object.keys(TESTED_ELSEWHERE).filter((file) => !without.includes(file)), [], 'exempt without need');
+});
+
+test('each C file is in the build', () => {
+  const forgotten = files.filter((file) => /^(src|client|tests\/sim|fuzz|bench)\/.*\.c$/.test(file)).filter((file) => {
+    const folder = path.posix.dirname(file);
+    const name = path.posix.basename(file, '.c');
+    const stem = name.replace(/_(test|fuzz)$/, '');
+    const builds = [`${folder}/meson.build`, 'meson.build'].filter((build) => files.includes(build)).map((build) => read(build));
+    const words = [`${name}.c`, `'${name}'`, `'${stem}'`];
+    return !builds.some((text) => words.some((word) => text.includes(word)));
+  });
+  assert.deepEqual(forgotten, []);
+});
+
+test('each fuzz target has a corpus', () => {
+  const targets = files.filter((file) => /^fuzz\/\w+_fuzz\.c$/.test(file)).map((file) => path.posix.basename(file, '_fuzz.c'));
+  assert.notDeepEqual(targets, []);
+  assert.deepEqual(targets.filter((name) => !files.some((file) => file.startsWith(`fuzz/corpus/${name}/`))), []);
+});
