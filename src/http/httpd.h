@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// The HTTP/1.1 server of one worker: connections in, requests to handlers, answers out (RFC 9112).
+// One request at a time is handled per connection; what is pipelined behind it waits. All on the
+// worker's thread.
+#ifndef CLAIRON_HTTP_HTTPD_H
+#define CLAIRON_HTTP_HTTPD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/compiler.h"
+#include "http/limits.h"
+#include "http/origin.h"
+#include "http/request.h"
+#include "http/route.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "net/metrics.h"
+
+struct httpd;
+
+// All borrowed, for as long as the httpd lives.
+struct httpd_config {
+    struct loop *loop;
+    struct metrics *metrics; // this thread's
+    const struct router *router;
+    const struct origin_policy *origins;
+    const struct http_limits *limits;
+    bool upgrades; // false: 503 to every Upgrade
+    // Who is asking. 0 and a reference in *ret_principal (given back by principal_unref), or -E_*
+    // to answer with. NULL: http_principal is NULL.
+    int (*authenticate)(void *ctx, const struct http_request *req, void **ret_principal);
+    void (*principal_unref)(void *principal);
+    void *authenticate_ctx;
+};
+
+struct httpd *httpd_new(const struct httpd_config *cfg);
+// No connection may be left: drain and turn the loop until httpd_connections is 0.
+void httpd_free(struct httpd *h); // accepts NULL
+
+// Takes the descriptor. `load` (may be NULL) is counted down when the connection is over.
+void httpd_accept(struct httpd *h, const struct accepted *a, _Atomic(uint32_t) *load);
+
+// From now on: idle connections are closed, answers say `Connection: close`, streams and requests
+// with on_abort under way are left to their handlers, WebSockets are closed with `ws_code` (1001 or
+// 1012).
+void httpd_drain(struct httpd *h, int ws_code);
+// Closes everything that is left, at once.
+void httpd_close_all(struct httpd *h);
+size_t httpd_connections(const struct httpd *h);
+
+#endif

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// The limits that the HTTP side keeps, in one struct so that configuration and tests can set them.
+#ifndef CLAIRON_HTTP_LIMITS_H
+#define CLAIRON_HTTP_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/http1.h"
+
+struct http_limits {
+    struct http1_limits head;
+    size_t body_bytes;     // 413 beyond
+    size_t pipeline_bytes; // read ahead while a request is answered
+    size_t message_bytes;  // of a WebSocket message: 1009 beyond
+    int64_t
+        head_ms; // from its first byte (of a fresh connection: from the accept) to its last: 408
+    int64_t body_stall_ms; // between two arrivals of body bytes: 408
+    int64_t keepalive_ms;  // to the first byte of the next request
+    int64_t linger_ms;
+    int64_t slow_ms; // no byte taken while bytes wait: closed, a WebSocket with 4008
+    int64_t ping_ms;
+    int64_t pong_ms;
+    unsigned
+        messages_per_second; // per WebSocket; pings and pongs are counted apart, by the same limit
+};
+
+extern const struct http_limits http_limits_default; // from def/limits.def
+
+#endif

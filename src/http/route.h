@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// The table of routes: method and path pattern to handler. Built at start, then only read, by any
+// thread.
+//
+// Patterns are "/api/jobs/{id}/log": a segment is a literal or one `{name}`. Requests are compared
+// after one decoding, segment by segment; a slash at the end is ignored on both sides. The first
+// route added that fits is taken, so that narrower ones go before wider ones.
+#ifndef CLAIRON_HTTP_ROUTE_H
+#define CLAIRON_HTTP_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/compiler.h"
+#include "base/str.h"
+#include "wire/http1.h"
+
+struct http_request;
+
+enum route_kind {
+    ROUTE_HTTP,
+    // A WebSocket: taken when the request asks for an Upgrade, before any ROUTE_HTTP of the path.
+    // The handshake was checked; the handler calls ws_upgrade or replies with an error. Where there
+    // is no ROUTE_HTTP for the path, a request without Upgrade is answered 426.
+    ROUTE_UPGRADE,
+};
+
+enum route_flags {
+    ROUTE_PUBLIC = 1, // the authenticate hook is not asked
+};
+
+#define ROUTE_PARAMS_MAX 4
+
+struct route {
+    enum route_kind kind;
+    enum http1_method method; // GET also serves HEAD; ROUTE_UPGRADE: GET
+    const char *pattern;      // of static storage
+    unsigned flags;
+    void (*handle)(struct http_request *req, void *ctx);
+    void *ctx;
+    // A further condition (on the query, say); NULL: none. Without it the route does not exist for
+    // that request.
+    bool (*when)(const struct http_request *req, void *ctx);
+};
+
+struct router;
+
+struct router *router_new(void);
+void router_free(struct router *r); // accepts NULL
+void router_add(
+    struct router *r,
+    const struct route *route); // copies the struct; a bad pattern is a programming error
+
+struct route_match {
+    const struct route *route; // NULL: none
+    size_t params_count;
+    struct {
+        struct str name, value;
+    } params[ROUTE_PARAMS_MAX];
+    bool path_known;   // some route has this path
+    bool upgrade_only; // only upgrades have it
+    unsigned methods; // bit (1 << enum http1_method) for each method this path has; GET brings HEAD
+};
+
+struct route_query {
+    struct str path; // decoded
+    enum http1_method method;
+    bool upgrade;
+    const struct http_request *req; // for `when`
+};
+void router_match(const struct router *r, const struct route_query *q, struct route_match *ret);
+
+#endif
