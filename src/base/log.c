@@ -103,7 +103,7 @@ static size_t put_escaped(char *out, struct str s)
             memcpy(out + len, s.p + i, n);
             len += n;
         } else {
-            len += (size_t)sprintf(out + len, "\\x%02x", c);
+            len += (size_t)snprintf(out + len, sizeof "\\x00", "\\x%02x", c);
         }
         i += n;
     }
