@@ -44,7 +44,7 @@ struct http1_head {
     size_t bytes;   // of the head in the buffer; the body, or the next message, begins there
     unsigned minor; // HTTP/1.minor: 0 or 1 (a higher one counts as 1)
     enum http1_framing framing;
-    uint64_t content_length; // with HTTP1_LENGTH: 0 is HTTP1_NO_BODY in requests
+    uint64_t content_length; // with HTTP1_LENGTH: never 0, that is HTTP1_NO_BODY
     bool keep_alive;         // the version and Connection say so; an until-close body says no
     size_t count;
     struct http1_field fields[HTTP1_FIELDS_MAX];
@@ -90,11 +90,11 @@ struct http1_parser {
 void http1_parser_init(struct http1_parser *p);
 
 // `bytes` is all that has arrived of this message from its first byte on (it may have moved since
-// the last call). 0: the head is whole and *ret is filled. -E_AGAIN: more bytes are needed, *ret is
-// untouched. Otherwise a refusal to answer with err_http_status() and a closed connection:
-// -E_BAD_REQUEST, -E_HEAD_TOO_LARGE, -E_URI_TOO_LONG, -E_VERSION, -E_NOT_IMPLEMENTED (unknown
-// method, CONNECT), -E_EXPECTATION; p->why says what. Lines are judged as soon as they are whole,
-// so garbage is refused without waiting for an end.
+// the last call). 0: the head is whole and *ret is filled; until then *ret is scratch. -E_AGAIN:
+// more bytes are needed. Otherwise a refusal to answer with err_http_status() and a closed
+// connection: -E_BAD_REQUEST, -E_HEAD_TOO_LARGE, -E_URI_TOO_LONG, -E_VERSION, -E_NOT_IMPLEMENTED
+// (unknown method, CONNECT), -E_EXPECTATION; p->why says what. Lines are judged as soon as they are
+// whole, so garbage is refused without waiting for an end.
 int http1_parse_request(struct http1_parser *p, struct str bytes, const struct http1_limits *limits,
                         struct http1_request *ret) MUST_CHECK;
 // The same for an answer; `to_head`: it answers a HEAD request, so it has no body whatever it says.
@@ -102,6 +102,9 @@ int http1_parse_request(struct http1_parser *p, struct str bytes, const struct h
 // (-E_BAD_REQUEST, -E_HEAD_TOO_LARGE, -E_VERSION) means that the peer can't be talked to.
 int http1_parse_response(struct http1_parser *p, struct str bytes, bool to_head,
                          const struct http1_limits *limits, struct http1_response *ret) MUST_CHECK;
+
+const char *http1_method_name(enum http1_method m);
+bool http1_is_token(struct str s); // RFC 9110 5.6.2, not empty
 
 // First field of this name, any case; p = NULL when absent.
 struct str http1_field(const struct http1_head *h, const char *name);
