@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/compiler.h"
+#include "base/err.h"
 #include "base/list.h"
 #include "base/mailbox.h"
 #include "hub/job.h"
@@ -28,7 +29,8 @@ struct snapshot_req {
     unsigned count;
     struct arena arena;
     void (*done)(struct snapshot_req *r);
-    void *ctx; // the asker's
+    void *ctx;   // the asker's; NULL: nobody waits any more
+    void *owner; // the asker's too, and stays
     // Answer.
     struct job **jobs; // in the arena: one reference each, or NULL for a job nobody reported on
     uint64_t visible;
@@ -55,7 +57,8 @@ struct read_req {
     uint32_t attempt;
     struct arena arena;
     void (*done)(struct read_req *r);
-    void *ctx; // the asker's
+    void *ctx;   // the asker's; NULL: nobody waits any more
+    void *owner; // the asker's too, and stays
     // Answer.
     int err;
     struct store_page page;

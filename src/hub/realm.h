@@ -16,6 +16,7 @@ struct realm {
     struct hash_key key;          // for topic names and every table keyed by peers' names
     atomic_uint_fast64_t reserved_top; // a cursor above it is not one of ours
     atomic_uint_fast64_t trimmed_max;  // highest id that retention has removed on any topic
+    atomic_uint_fast64_t sessions;     // ids given to sessions so far
     struct memlog *log;
 };
 

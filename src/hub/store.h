@@ -74,7 +74,7 @@ struct store_task {
     struct store_task *next;
 };
 
-// One transaction: all or nothing.
+// One transaction: all or nothing. Removes come before the rest, so a job made again in the same batch starts empty.
 struct store_batch {
     struct event **events; // with ids, rising; EVENT_MEMORY ones are never here
     unsigned events_count;

@@ -1,0 +1,638 @@
+// SPDX-License-Identifier: MIT
+// Joining late. A bracket goes through these stages, one bracket of a session at a time:
+//
+//   NEW -> [GAPS: what retention took since the cursor] -> [JOBS: jobs as of S] -> [TAILS: ends of their logs]
+//       -> OLD: the topics the session is on are read up to max(P, since, S); where that ends is C
+//       -> OPEN: subscribed, gaps and snapshots are told -> EVENTS: missed events <= C -> caught_up, topics join
+//
+// The session stands still between P and OLD, so that nothing of the old topics is told after C that belongs before.
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "hub/fanout_int.h"
+#include "hub/topic.h"
+#include "wire/cursor.h"
+
+// Names, the cursor, and what the answers carry: at most LIMIT_TOPICS_PER_SESSION topics and their gaps.
+#define BRACKET_ARENA_BYTES ((size_t)256 << 10)
+
+enum bracket_stage {
+    STAGE_NEW,
+    STAGE_GAPS,
+    STAGE_JOBS,
+    STAGE_TAILS,
+    STAGE_OLD,
+    STAGE_OPEN,
+    STAGE_EVENTS,
+};
+
+struct bracket_topic {
+    struct str name;
+    bool refused, already, left;
+    bool recovered, snapshot, replay, gapped;
+    enum job_kind job_kind; // KIND_NONE: not one job's
+    struct str job_id;
+    uint64_t after; // replay: its events above this
+    struct gap gap;
+    struct job *job;
+    struct read_req *tail;
+    struct event *progress; // its last, when it is to be repeated
+};
+
+struct bracket {
+    struct list node; // in session.brackets
+    struct arena arena;
+    enum bracket_stage stage;
+    void *ref;
+    struct str since_text;
+    bool since_known;
+    uint64_t since;
+    unsigned tail_lines;
+    uint64_t target, position;
+    unsigned tails_next;
+    unsigned count;
+    struct bracket_topic *topics;
+    struct str *replay_topics;
+    unsigned replay_count;
+};
+
+struct bracket *bracket_of(struct list *node)
+{
+    return LIST_ENTRY(node, struct bracket, node);
+}
+
+struct list *bracket_node(struct bracket *b)
+{
+    return &b->node;
+}
+
+struct bracket *bracket_try_new(const struct session_subscribe *sub)
+{
+    struct bracket *b = mem_try_alloc(sizeof(*b));
+    if (!b) {
+        return NULL;
+    }
+    list_init(&b->node);
+    arena_init(&b->arena, BRACKET_ARENA_BYTES);
+    b->topics = arena_try_alloc(&b->arena, (sub->count + 1) * sizeof(*b->topics));
+    b->replay_topics = arena_try_alloc(&b->arena, (sub->count + 1) * sizeof(struct str));
+    bool ok = b->topics && b->replay_topics;
+    for (unsigned i = 0; ok && i < sub->count; i++) {
+        b->topics[i].name = arena_try_copy(&b->arena, sub->topics[i]);
+        ok = b->topics[i].name.p != NULL;
+    }
+    if (ok && sub->since.p) {
+        b->since_text = arena_try_copy(&b->arena, sub->since);
+        ok = b->since_text.p != NULL;
+    }
+    if (!ok) {
+        arena_fini(&b->arena);
+        mem_free(b);
+        return NULL;
+    }
+    b->count = sub->count;
+    b->ref = sub->ref;
+    b->tail_lines = LIMIT_SNAPSHOT_LINES;
+    if (sub->tail_named && sub->tail_lines < b->tail_lines) {
+        b->tail_lines = sub->tail_lines;
+    }
+    return b;
+}
+
+void bracket_end(struct session *s, struct bracket *b)
+{
+    list_del(&b->node);
+    for (unsigned i = 0; i < b->count; i++) {
+        job_unref(b->topics[i].job);
+        read_req_free(b->topics[i].tail);
+        event_unref(b->topics[i].progress);
+    }
+    s->ops->bracket_done(s->sink, b->ref);
+    arena_fini(&b->arena);
+    mem_free(b);
+}
+
+bool bracket_leave(struct bracket *b, struct str topic)
+{
+    for (unsigned i = 0; i < b->count; i++) {
+        struct bracket_topic *t = &b->topics[i];
+        if (str_eq(t->name, topic) && !t->left && !t->refused && !t->already) {
+            t->left = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool joins(const struct bracket_topic *t)
+{
+    return !t->refused && !t->already;
+}
+
+// --- what is asked for -----------------------------------------------------------------------------------------
+
+static void refuse(struct session *s, struct bracket *b, struct bracket_topic *t, int err,
+                   const char *text)
+{
+    t->refused = true;
+    s->ops->refused(s->sink, t->name, err, text, b->ref);
+}
+
+static bool named_before(const struct bracket *b, unsigned index)
+{
+    for (unsigned i = 0; i < index; i++) {
+        if (joins(&b->topics[i]) && str_eq(b->topics[i].name, b->topics[index].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_topics(struct session *s, struct bracket *b)
+{
+    unsigned room = LIMIT_TOPICS_PER_SESSION - s->subs_count;
+    for (unsigned i = 0; i < b->count; i++) {
+        struct bracket_topic *t = &b->topics[i];
+        t->job_kind = KIND_NONE;
+        if (!topic_valid(t->name)) {
+            refuse(s, b, t, -E_BAD_REQUEST,
+                   "A topic is 1 to 255 bytes of UTF-8 without control characters.");
+        } else if (!principal_may_subscribe(s->principal, t->name)) {
+            refuse(s, b, t, -E_FORBIDDEN, err_text(E_FORBIDDEN));
+        } else if (session_sub(s, t->name) || named_before(b, i)) {
+            t->already = true;
+        } else if (room == 0) {
+            refuse(s, b, t, -E_LIMIT, "A connection is on at most 100 topics.");
+        } else {
+            room--;
+            t->job_kind = topic_one_job(t->name, &t->job_id);
+        }
+    }
+}
+
+static bool has_snapshot(const struct bracket_topic *t)
+{
+    struct str id;
+    return topic_job(t->name, &id) != KIND_NONE;
+}
+
+// A cursor that is not ours: what it missed is unknown.
+static void mark_foreign(struct bracket_topic *t)
+{
+    t->gapped = true;
+    t->gap = (struct gap){.topic = t->name, .reason = GAP_EPOCH};
+}
+
+// Without a gap the topic is recovered; with one, or without a cursor, a job's topic gets a snapshot and any other what
+// is kept.
+static void plan_topic(const struct bracket *b, struct bracket_topic *t)
+{
+    t->recovered = b->since_known && !t->gapped;
+    t->snapshot = !t->recovered && has_snapshot(t);
+    t->replay = b->since_text.p && !t->snapshot;
+    t->after = t->recovered ? b->since : t->gap.to;
+}
+
+static void plan(struct bracket *b)
+{
+    for (unsigned i = 0; i < b->count; i++) {
+        struct bracket_topic *t = &b->topics[i];
+        if (!joins(t)) {
+            continue;
+        }
+        if (b->since_text.p && !b->since_known) {
+            mark_foreign(t);
+        }
+        plan_topic(b, t);
+        if (t->replay) {
+            b->replay_topics[b->replay_count++] = t->name;
+        }
+    }
+}
+
+static void start(struct session *s, struct bracket *b)
+{
+    struct realm *realm = s->fanout->realm;
+    check_topics(s, b);
+    struct cursor since;
+    if (b->since_text.p && cursor_parse(b->since_text, &since) == 0 &&
+        realm_cursor_known(realm, since)) {
+        // Ids above what is visible were reserved but never used: nothing is missing up to there.
+        uint64_t visible = memlog_visible(realm->log);
+        b->since_known = true;
+        b->since = since.id < visible ? since.id : visible;
+    }
+    b->target = s->position > b->since ? s->position : b->since;
+}
+
+// --- questions ---------------------------------------------------------------------------------------------------
+
+static void on_gaps(struct read_req *r)
+{
+    struct fanout *f = r->owner;
+    struct session *s = r->ctx;
+    f->in_flight--;
+    if (!s) {
+        read_req_free(r);
+        return;
+    }
+    s->reading = NULL;
+    session_wake(s);
+    if (r->err) {
+        read_req_free(r); // still STAGE_GAPS: asked again
+        return;
+    }
+    struct bracket *b = bracket_of(s->brackets.next);
+    for (unsigned i = 0; i < b->count; i++) {
+        struct bracket_topic *t = &b->topics[i];
+        for (unsigned k = 0; k < r->page.gaps_count && joins(t); k++) {
+            const struct gap *g = &r->page.gaps[k];
+            if (str_eq(g->topic, t->name)) {
+                t->gapped = true;
+                t->gap = *g;
+                t->gap.topic = t->name;
+            }
+        }
+    }
+    read_req_free(r);
+    plan(b);
+    b->stage = STAGE_JOBS;
+}
+
+static bool ask_gaps(struct session *s, struct bracket *b)
+{
+    struct read_req *r = read_req_new(READ_GAPS);
+    struct str *topics = r ? arena_try_alloc(&r->arena, (b->count + 1) * sizeof(*topics)) : NULL;
+    if (!topics) {
+        read_req_free(r);
+        return false;
+    }
+    for (unsigned i = 0; i < b->count; i++) {
+        if (joins(&b->topics[i])) {
+            struct str name = arena_try_copy(&r->arena, b->topics[i].name);
+            if (!name.p) {
+                read_req_free(r);
+                return false;
+            }
+            topics[r->query.topics_count++] = name;
+        }
+    }
+    r->query.topics = topics;
+    r->query.after = b->since;
+    r->query.upto = memlog_visible(s->fanout->realm->log);
+    r->done = on_gaps;
+    r->ctx = s;
+    r->owner = s->fanout;
+    s->reading = r;
+    s->fanout->in_flight++;
+    s->fanout->ask->read(s->fanout->ask, r);
+    return true;
+}
+
+static bool needs_job(const struct bracket_topic *t)
+{
+    return joins(t) && t->job_kind != KIND_NONE && (t->snapshot || t->replay);
+}
+
+static const char *progress_type(enum job_kind kind)
+{
+    switch (kind) {
+    case KIND_DEPLOYMENT:
+        return event_type_name(EVENT_TYPE_DEPLOYMENT_PROGRESS);
+    case KIND_TICKET:
+        return event_type_name(EVENT_TYPE_TICKET_STATUS_CHANGED);
+    case KIND_BUILD:
+        return event_type_name(EVENT_TYPE_JOB_PROGRESS);
+    case KIND_NR:
+        break;
+    }
+    UNREACHABLE();
+}
+
+// The job's last progress event once more, with the id and the content it had.
+static struct event *repeat_progress(const struct session *s, const struct bracket_topic *t)
+{
+    const struct job *j = t->job;
+    if (!j || !t->replay || !j->progress_event_data || j->progress_event_id <= t->after) {
+        return NULL;
+    }
+    struct event_init init = {.id = j->progress_event_id,
+                              .wall_ms = j->progress_event_wall_ms,
+                              .flags = EVENT_MEMORY,
+                              .type = str_of(progress_type(j->kind)),
+                              .data = str_of(j->progress_event_data),
+                              .kind = j->kind,
+                              .attempt = j->attempt,
+                              .job_id = str_of(j->id),
+                              .owner = str_of(j->owner),
+                              .project = str_of(j->project),
+                              .scope = j->progress_event_wide ? SCOPE_ALL : SCOPE_NARROW};
+    return event_try_new(&init, &s->fanout->realm->key);
+}
+
+static void on_jobs(struct snapshot_req *r)
+{
+    struct fanout *f = r->owner;
+    struct session *s = r->ctx;
+    f->in_flight--;
+    if (!s) {
+        snapshot_req_free(r);
+        return;
+    }
+    s->asking = NULL;
+    session_wake(s);
+    if (r->err) {
+        snapshot_req_free(r); // still STAGE_JOBS: asked again
+        return;
+    }
+    struct bracket *b = bracket_of(s->brackets.next);
+    unsigned k = 0;
+    for (unsigned i = 0; i < b->count; i++) {
+        struct bracket_topic *t = &b->topics[i];
+        if (needs_job(t)) {
+            t->job = r->jobs[k];
+            r->jobs[k++] = NULL;
+            t->progress = repeat_progress(s, t);
+        }
+    }
+    if (r->visible > b->target) {
+        b->target = r->visible;
+    }
+    snapshot_req_free(r);
+    b->stage = STAGE_TAILS;
+}
+
+// READING_DONE: nothing to ask.
+static enum reading ask_jobs(struct session *s, struct bracket *b)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < b->count; i++) {
+        count += needs_job(&b->topics[i]);
+    }
+    if (count == 0) {
+        return READING_DONE;
+    }
+    struct snapshot_req *r = snapshot_req_new(count);
+    if (!r) {
+        return READING_AGAIN;
+    }
+    unsigned k = 0;
+    for (unsigned i = 0; i < b->count; i++) {
+        const struct bracket_topic *t = &b->topics[i];
+        if (needs_job(t) && snapshot_req_set(r, k++, t->job_kind, t->job_id) != 0) {
+            snapshot_req_free(r);
+            return READING_AGAIN;
+        }
+    }
+    r->done = on_jobs;
+    r->ctx = s;
+    r->owner = s->fanout;
+    s->asking = r;
+    s->fanout->in_flight++;
+    s->fanout->ask->snapshot(s->fanout->ask, r);
+    return READING_WAITS;
+}
+
+static void on_tail(struct read_req *r)
+{
+    struct fanout *f = r->owner;
+    struct session *s = r->ctx;
+    f->in_flight--;
+    if (!s) {
+        read_req_free(r);
+        return;
+    }
+    s->reading = NULL;
+    session_wake(s);
+    if (r->err) {
+        read_req_free(r);
+        return;
+    }
+    struct bracket *b = bracket_of(s->brackets.next);
+    b->topics[b->tails_next++].tail = r;
+}
+
+// READING_DONE: all tails are here.
+static enum reading ask_tails(struct session *s, struct bracket *b)
+{
+    while (b->tails_next < b->count) {
+        struct bracket_topic *t = &b->topics[b->tails_next];
+        if (t->snapshot && t->job && t->job->last_line && b->tail_lines) {
+            break;
+        }
+        b->tails_next++;
+    }
+    if (b->tails_next == b->count) {
+        return READING_DONE;
+    }
+    const struct job *j = b->topics[b->tails_next].job;
+    struct read_req *r = read_req_new(READ_LINES);
+    struct str id = r ? arena_try_copy(&r->arena, str_of(j->id)) : STR_NONE;
+    if (!id.p) {
+        read_req_free(r);
+        return READING_AGAIN;
+    }
+    r->lines_query = (struct store_lines_query){.kind = j->kind,
+                                                .id = id,
+                                                .attempt = j->attempt,
+                                                .from = -(int64_t)b->tail_lines,
+                                                .count_max = b->tail_lines,
+                                                .bytes_max = LIMIT_SNAPSHOT_BYTES,
+                                                .last = j->last_line,
+                                                .tail = true};
+    r->done = on_tail;
+    r->ctx = s;
+    r->owner = s->fanout;
+    s->reading = r;
+    s->fanout->in_flight++;
+    s->fanout->ask->read(s->fanout->ask, r);
+    return READING_WAITS;
+}
+
+// --- telling -----------------------------------------------------------------------------------------------------
+
+static void open_bracket(struct session *s, struct bracket *b)
+{
+    static const struct store_lines no_lines;
+    uint64_t c = s->position;
+    for (unsigned i = 0; i < b->count; i++) {
+        struct bracket_topic *t = &b->topics[i];
+        if (!t->refused) {
+            s->ops->subscribed(s->sink, t->name, c, t->recovered || t->already, b->ref);
+        }
+    }
+    for (unsigned i = 0; i < b->count; i++) {
+        struct bracket_topic *t = &b->topics[i];
+        if (!joins(t) || t->left) {
+            continue;
+        }
+        if (t->gapped) {
+            s->ops->gap(s->sink, &t->gap);
+            s->fanout->stats.gaps++;
+        }
+        if (t->snapshot) {
+            struct sink_snapshot snapshot = {.topic = t->name,
+                                             .cursor = c,
+                                             .job = t->job,
+                                             .tail = t->tail ? &t->tail->lines : &no_lines};
+            s->ops->snapshot(s->sink, &snapshot);
+        }
+    }
+}
+
+// An event of the bracket: missed on one of its topics, and not sent already on a topic the session is on.
+static bool bracket_wants(const struct session *s, const struct event *e)
+{
+    const struct bracket *b = bracket_of(s->brackets.next);
+    if (e->flags & EVENT_MEMORY) {
+        return false; // the last one is repeated by itself
+    }
+    bool missed = false;
+    for (unsigned i = 0; i < b->count && !missed; i++) {
+        const struct bracket_topic *t = &b->topics[i];
+        missed = joins(t) && t->replay && !t->left && e->id > t->after &&
+                 event_has_topic(e, t->name);
+    }
+    return missed;
+}
+
+static bool sent_already(const struct session *s, const struct event *e)
+{
+    for (unsigned i = 0; i < s->subs_count; i++) {
+        if (e->id > s->subs[i]->from && event_has_topic(e, s->subs[i]->topic->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool bracket_wants_unsent(const struct session *s, const struct event *e)
+{
+    return bracket_wants(s, e) && !sent_already(s, e);
+}
+
+// The earliest repeated progress event that is still to come.
+static struct bracket_topic *next_progress(const struct bracket *b, uint64_t c)
+{
+    struct bracket_topic *first = NULL;
+    for (unsigned i = 0; i < b->count; i++) {
+        struct bracket_topic *t = &b->topics[i];
+        if (t->progress && !t->left && t->progress->id > b->position && t->progress->id <= c &&
+            (!first || t->progress->id < first->progress->id)) {
+            first = t;
+        }
+    }
+    return first;
+}
+
+static enum reading tell_events(struct session *s, struct bracket *b)
+{
+    struct selection missed = {.topics = b->replay_topics,
+                               .topics_count = b->replay_count,
+                               .wants = bracket_wants_unsent,
+                               .in_bracket = true};
+    uint64_t c = s->position;
+    for (;;) {
+        struct bracket_topic *t = next_progress(b, c);
+        enum reading r = session_read(s, &missed, &b->position, t ? t->progress->id - 1 : c);
+        if (r != READING_DONE || !t) {
+            return r;
+        }
+        if (!sent_already(s, t->progress)) {
+            fanout_deliver(s, t->progress, true);
+            frames_clear(&s->fanout->frames);
+        }
+        b->position = t->progress->id;
+    }
+}
+
+static void close_bracket(struct session *s, struct bracket *b)
+{
+    uint64_t c = s->position;
+    for (unsigned i = 0; i < b->count; i++) {
+        struct bracket_topic *t = &b->topics[i];
+        if (t->refused) {
+            continue;
+        }
+        if (joins(t) && !t->left && session_join(s, t->name, t->replay ? t->after : c) != 0) {
+            refuse(s, b, t, -E_NO_MEMORY, err_text(E_NO_MEMORY));
+            continue;
+        }
+        s->ops->caught_up(s->sink, t->name, c, b->ref);
+    }
+}
+
+static uint64_t replay_start(const struct bracket *b, uint64_t c)
+{
+    uint64_t start = c;
+    for (unsigned i = 0; i < b->count; i++) {
+        const struct bracket_topic *t = &b->topics[i];
+        if (joins(t) && t->replay && t->after < start) {
+            start = t->after;
+        }
+    }
+    return start;
+}
+
+static enum reading run_stage(struct session *s, struct bracket *b)
+{
+    struct selection own = {.wants = session_on_event_topic};
+    enum reading r = READING_DONE;
+    switch (b->stage) {
+    case STAGE_NEW:
+        start(s, b);
+        if (b->since_known && b->since < atomic_load(&s->fanout->realm->trimmed_max)) {
+            b->stage = STAGE_GAPS;
+        } else {
+            plan(b);
+            b->stage = STAGE_JOBS;
+        }
+        return READING_DONE;
+    case STAGE_GAPS:
+        return ask_gaps(s, b) ? READING_WAITS : READING_AGAIN;
+    case STAGE_JOBS:
+        r = ask_jobs(s, b);
+        break;
+    case STAGE_TAILS:
+        r = ask_tails(s, b);
+        break;
+    case STAGE_OLD:
+        r = session_read(s, &own, &s->position, b->target);
+        break;
+    case STAGE_OPEN:
+        open_bracket(s, b);
+        b->position = replay_start(b, s->position);
+        break;
+    case STAGE_EVENTS:
+        r = tell_events(s, b);
+        if (r == READING_DONE) {
+            close_bracket(s, b);
+        }
+        return r;
+    }
+    if (r == READING_DONE) {
+        b->stage++;
+    }
+    return r;
+}
+
+enum reading bracket_run(struct session *s, struct bracket *b)
+{
+    while (!s->blocked) {
+        if (s->asking || (s->reading && b->stage < STAGE_OLD)) {
+            return READING_WAITS;
+        }
+        bool last = b->stage == STAGE_EVENTS;
+        enum reading r = run_stage(s, b);
+        if (r != READING_DONE) {
+            return r;
+        }
+        if (last) {
+            bracket_end(s, b);
+            return READING_DONE;
+        }
+    }
+    return READING_BLOCKED;
+}
