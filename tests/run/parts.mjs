@@ -141,6 +141,11 @@ async function repo(tally) {
   await nodeTest(tally, files('tests/repo', /\.test\.mjs$/));
 }
 
+// The modules of the pages, without a browser.
+async function page(tally) {
+  await nodeTest(tally, files('tests/page', /\.test\.mjs$/));
+}
+
 async function integration(tally) {
   await buildAsan(['clairon']);
   const env = { CLAIRON_BIN: path.join(REPO, 'build-asan/clairon') };
@@ -177,6 +182,7 @@ async function tsan(tally) {
 export const PARTS = {
   format: { about: 'clang-format on all C', run: format },
   repo: { about: 'rules of the repository, and the harness', run: repo },
+  page: { about: 'the modules of the pages, without a browser', run: page },
   build: { about: 'release build, warnings are errors: build/clairon', run: release },
   clang: { about: 'everything compiles with clang, warnings are errors', run: clang },
   unit: { about: 'unit tests under ASan and UBSan', run: unit },
