@@ -57,7 +57,7 @@ struct conn_config {
     int64_t linger_ms;
 };
 
-// Takes the descriptor (non-blocking is set here), also on failure: -E_NO_MEMORY.
+// Takes the descriptor, also on failure: -E_NO_MEMORY.
 int conn_new_take(const struct conn_config *cfg, int fd, struct conn **ret) MUST_CHECK;
 // Hands the connection to another user from the next call on. What was not consumed is offered to
 // the new one.

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT
+// Listening sockets and the handing over of what they accept.
+#include "net/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { ACCEPTS_PER_TURN = 64, BACKLOG = 4096, HOST_BYTES_MAX = 255 };
+
+struct listener {
+    struct list node; // in acceptor.listeners
+    struct acceptor *acceptor;
+    struct loop_watch watch;
+    bool loopback;
+    uint16_t port;
+    char text[INET6_ADDRSTRLEN + 10];
+};
+
+struct acceptor {
+    struct acceptor_config cfg;
+    struct accept_target **targets; // copy of cfg.targets
+    size_t turn;                    // where the search for the least loaded begins
+    struct list listeners;
+    struct timer retry;
+    int *reserve; // -1: given back
+    bool paused;
+    bool told; // of this want of descriptors
+};
+
+// ---- Addresses ----
+
+static bool is_loopback(const struct sockaddr_storage *a)
+{
+    if (a->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)a;
+        return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+    }
+    const struct sockaddr_in6 *in6 = (const void *)a;
+    return a->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+static void describe(struct listener *l, const struct sockaddr_storage *a)
+{
+    char host[INET6_ADDRSTRLEN];
+    l->loopback = is_loopback(a);
+    if (a->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)a;
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+        l->port = ntohs(in->sin_port);
+        snprintf(l->text, sizeof(l->text), "%s:%u", host, (unsigned)l->port);
+    } else {
+        const struct sockaddr_in6 *in6 = (const void *)a;
+        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+        l->port = ntohs(in6->sin6_port);
+        snprintf(l->text, sizeof(l->text), "[%s]:%u", host, (unsigned)l->port);
+    }
+}
+
+// -E_BAD_REQUEST: no such host.
+static int resolve(struct str host, uint16_t port, struct addrinfo **ret)
+{
+    char name[HOST_BYTES_MAX + 1], service[8];
+    if (host.len >= 2 && host.p[0] == '[' && host.p[host.len - 1] == ']') {
+        host = str_make(host.p + 1, host.len - 2);
+    }
+    if (host.len > HOST_BYTES_MAX || str_chr(host, '\0', 0) >= 0) {
+        return -E_BAD_REQUEST;
+    }
+    snprintf(name, sizeof(name), "%.*s", STR_ARG(host));
+    snprintf(service, sizeof(service), "%u", (unsigned)port);
+    struct addrinfo hints = {
+        .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+        .ai_family = host.len == 0 ? AF_INET : AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+    };
+    if (getaddrinfo(host.len == 0 ? NULL : name, service, &hints, ret) != 0) {
+        return -E_BAD_REQUEST;
+    }
+    return 0;
+}
+
+// A descriptor, or -E_IO with errno.
+static int open_socket(const struct addrinfo *ai)
+{
+    int one = 1;
+    int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -E_IO;
+    }
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+        (ai->ai_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) != 0) ||
+        bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        int why = errno;
+        close(fd);
+        errno = why;
+        return -E_IO;
+    }
+    return fd;
+}
+
+// ---- Want of descriptors ----
+
+static void reserve_release(struct acceptor *a)
+{
+    for (unsigned i = 0; i < a->cfg.reserve; i++) {
+        if (a->reserve[i] >= 0) {
+            close(a->reserve[i]);
+            a->reserve[i] = -1;
+        }
+    }
+}
+
+static bool reserve_fill(struct acceptor *a)
+{
+    for (unsigned i = 0; i < a->cfg.reserve; i++) {
+        if (a->reserve[i] < 0) {
+            a->reserve[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        }
+        if (a->reserve[i] < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void watch_all(struct acceptor *a, uint32_t events)
+{
+    LIST_FOREACH(node, &a->listeners)
+    {
+        struct listener *l = LIST_ENTRY(node, struct listener, node);
+        loop_watch_set(a->cfg.loop, &l->watch, events);
+    }
+}
+
+static void pause_accepting(struct acceptor *a, int why)
+{
+    metrics_add(a->cfg.metrics, METRIC_ACCEPT_PAUSED, 1);
+    if (!a->told) {
+        a->told = true;
+        log_warn("listener.paused", "can't accept connections for now: %s", strerrordesc_np(why));
+    }
+    a->paused = true;
+    reserve_release(a);
+    watch_all(a, 0);
+    loop_timer_after(a->cfg.loop, &a->retry, a->cfg.pause_ms);
+}
+
+static void on_retry(struct timer *t)
+{
+    struct acceptor *a = CONTAINER_OF(t, struct acceptor, retry);
+    if (!reserve_fill(a)) {
+        reserve_release(a);
+        loop_timer_after(a->cfg.loop, &a->retry, a->cfg.pause_ms);
+        return;
+    }
+    a->paused = false;
+    watch_all(a, EPOLLIN);
+}
+
+// ---- Accepting ----
+
+struct handover {
+    struct mail mail;
+    struct accept_target *target;
+    struct accepted accepted;
+};
+
+static void on_handover(struct mail *m)
+{
+    struct handover *h = CONTAINER_OF(m, struct handover, mail);
+    h->target->fn_take(h->target, &h->accepted);
+    mem_free(h);
+}
+
+static struct accept_target *least_loaded(struct acceptor *a)
+{
+    struct accept_target *best = NULL;
+    uint32_t best_load = UINT32_MAX;
+    for (size_t i = 0; i < a->cfg.targets_count; i++) {
+        struct accept_target *t = a->targets[(a->turn + i) % a->cfg.targets_count];
+        uint32_t load = atomic_load_explicit(&t->load, memory_order_relaxed);
+        if (!best || load < best_load) {
+            best = t;
+            best_load = load;
+        }
+    }
+    a->turn++;
+    return best;
+}
+
+static void hand_over_take(struct acceptor *a, const struct accepted *accepted)
+{
+    struct accept_target *t = least_loaded(a);
+    struct handover *h = mem_try_alloc(sizeof(*h));
+    if (!h) {
+        close(accepted->fd);
+        return;
+    }
+    h->mail.run = on_handover;
+    h->target = t;
+    h->accepted = *accepted;
+    atomic_fetch_add_explicit(&t->load, 1, memory_order_relaxed);
+    if (!loop_post_take(t->loop, &h->mail)) { // the worker has ended
+        atomic_fetch_sub_explicit(&t->load, 1, memory_order_relaxed);
+        close(accepted->fd);
+        mem_free(h);
+        return;
+    }
+    metrics_add(a->cfg.metrics, METRIC_ACCEPTED, 1);
+}
+
+static void on_acceptable(struct loop_watch *w, uint32_t events UNUSED)
+{
+    struct listener *l = CONTAINER_OF(w, struct listener, watch);
+    struct acceptor *a = l->acceptor;
+    for (int i = 0; i < ACCEPTS_PER_TURN && !a->paused; i++) {
+        struct sockaddr_storage peer = {0};
+        socklen_t len = sizeof(peer);
+        int fd = accept4(w->fd, (void *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            a->told = false;
+            hand_over_take(a, &(struct accepted){.fd = fd,
+                                                 .loopback_listener = l->loopback,
+                                                 .loopback_peer = is_loopback(&peer)});
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            pause_accepting(a, errno);
+        } // else this one connection came to nothing
+    }
+}
+
+// ---- Life ----
+
+struct acceptor *acceptor_new(const struct acceptor_config *cfg)
+{
+    ASSERT(cfg->targets_count > 0 && cfg->pause_ms > 0);
+    struct acceptor *a = mem_alloc(sizeof(*a));
+    a->cfg = *cfg;
+    a->targets = mem_calloc(cfg->targets_count, sizeof(*a->targets));
+    for (size_t i = 0; i < cfg->targets_count; i++) {
+        a->targets[i] = cfg->targets[i];
+    }
+    list_init(&a->listeners);
+    timer_init(&a->retry, on_retry);
+    a->reserve = mem_calloc(cfg->reserve + 1, sizeof(*a->reserve));
+    for (unsigned i = 0; i < cfg->reserve; i++) {
+        a->reserve[i] = -1;
+    }
+    (void)reserve_fill(a); // without it accepting works as well
+    return a;
+}
+
+int acceptor_listen(struct acceptor *a, struct str host, uint16_t port, const struct listener **ret)
+{
+    struct addrinfo *ai;
+    int e = resolve(host, port, &ai);
+    if (e) {
+        return e;
+    }
+    int fd = open_socket(ai);
+    freeaddrinfo(ai);
+    if (fd < 0) {
+        return fd;
+    }
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+    int rc = getsockname(fd, (void *)&address, &len);
+    ASSERT(rc == 0);
+    struct listener *l = mem_alloc(sizeof(*l));
+    l->acceptor = a;
+    l->watch = (struct loop_watch){.fd = fd, .fn = on_acceptable};
+    describe(l, &address);
+    e = loop_watch_add(a->cfg.loop, &l->watch, a->paused ? 0 : EPOLLIN);
+    if (e) {
+        close(fd);
+        mem_free(l);
+        return e;
+    }
+    list_push_back(&a->listeners, &l->node);
+    *ret = l;
+    return 0;
+}
+
+void acceptor_stop(struct acceptor *a)
+{
+    struct list *node;
+    while ((node = list_pop_front(&a->listeners))) {
+        struct listener *l = LIST_ENTRY(node, struct listener, node);
+        loop_watch_del(a->cfg.loop, &l->watch);
+        close(l->watch.fd);
+        mem_free(l);
+    }
+    loop_timer_cancel(a->cfg.loop, &a->retry);
+}
+
+void acceptor_free(struct acceptor *a)
+{
+    if (!a) {
+        return;
+    }
+    acceptor_stop(a);
+    reserve_release(a);
+    mem_free(a->reserve);
+    mem_free(a->targets);
+    mem_free(a);
+}
+
+uint16_t listener_port(const struct listener *l)
+{
+    return l->port;
+}
+
+const char *listener_text(const struct listener *l)
+{
+    return l->text;
+}
+
+bool listener_is_loopback(const struct listener *l)
+{
+    return l->loopback;
+}
