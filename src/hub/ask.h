@@ -24,7 +24,8 @@ struct snapshot_key {
 struct snapshot_req {
     struct mail mail; // the carrier's
     struct list node; // the sequencer's
-    void *carrier;
+    void *carrier, *lane; // the carrier's
+    void (*home)(struct snapshot_req *r); // the carrier's
     struct snapshot_key *keys; // in the arena
     unsigned count;
     struct arena arena;
@@ -46,7 +47,8 @@ enum read_what { READ_PAGE, READ_GAPS, READ_LINES, READ_JOBS, READ_JOB };
 
 struct read_req {
     struct mail mail; // the carrier's
-    void *carrier;
+    void *carrier, *lane; // the carrier's
+    void (*home)(struct read_req *r); // the carrier's
     enum read_what what;
     // Question; spans live in the arena.
     struct store_query query;             // PAGE, GAPS
@@ -75,6 +77,8 @@ void read_req_run(struct read_req *r, struct store_reader *reader);
 struct ask {
     void (*read)(struct ask *a, struct read_req *r);
     void (*snapshot)(struct ask *a, struct snapshot_req *r);
+    // A session wants fanout_run soon, though the log did not move. On the worker's thread.
+    void (*again)(struct ask *a);
 };
 
 #endif

@@ -140,11 +140,6 @@ bool fanout_run(struct fanout *f)
     return more || !list_empty(&f->runnable);
 }
 
-bool fanout_wants_run(const struct fanout *f)
-{
-    return !list_empty(&f->runnable);
-}
-
 bool fanout_idle(const struct fanout *f)
 {
     return f->in_flight == 0;
@@ -162,12 +157,16 @@ struct realm *fanout_realm(const struct fanout *f)
 
 struct fanout_stats fanout_stats(const struct fanout *f)
 {
-    struct fanout_stats stats = f->stats;
-    stats.behind = 0;
+    return f->stats;
+}
+
+unsigned fanout_behind(const struct fanout *f)
+{
+    unsigned behind = 0;
     LIST_FOREACH (node, &f->sessions) {
-        stats.behind += LIST_ENTRY(node, struct session, node)->state == SESSION_BEHIND;
+        behind += LIST_ENTRY(node, struct session, node)->state == SESSION_BEHIND;
     }
-    return stats;
+    return behind;
 }
 
 // --- topics ------------------------------------------------------------------------------------------------------

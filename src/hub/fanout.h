@@ -17,17 +17,17 @@ struct fanout;
 struct fanout *fanout_new(struct realm *realm, struct ask *ask);
 void fanout_free(struct fanout *f); // sessions first, and fanout_idle
 // Reads up to a budget of entries (about 64) and lets sessions that are behind read on. True: there is more to do now.
-// Called when the memory log moved, after session calls, and after answers (fanout_wants_run).
+// Called when the memory log moved, and after ask.again.
 bool fanout_run(struct fanout *f);
-bool fanout_wants_run(const struct fanout *f); // a session was made to read on since the last run
 bool fanout_idle(const struct fanout *f); // no read or snapshot under way
 uint64_t fanout_position(const struct fanout *f);
 struct realm *fanout_realm(const struct fanout *f);
 
 struct fanout_stats {
     uint64_t deliveries, gaps; // since the start
-    unsigned sessions, behind;
+    unsigned sessions;         // now
 };
 struct fanout_stats fanout_stats(const struct fanout *f);
+unsigned fanout_behind(const struct fanout *f); // sessions that are behind now; walks over all of them
 
 #endif

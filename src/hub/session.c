@@ -22,9 +22,14 @@ void session_stop(struct session *s)
 
 void session_wake(struct session *s)
 {
-    if (s->run.next == &s->run) {
-        list_push_back(&s->fanout->runnable, &s->run);
+    struct fanout *f = s->fanout;
+    if (s->run.next != &s->run) {
+        return;
     }
+    if (list_empty(&f->runnable)) {
+        f->ask->again(f->ask);
+    }
+    list_push_back(&f->runnable, &s->run);
 }
 
 void session_hold(struct session *s)

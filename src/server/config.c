@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+// Configuration from YAML and the environment.
+#include "server/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <yaml.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "def/limits.h"
+
+enum config_type { TYPE_BOOL, TYPE_UINT, TYPE_STRING, TYPE_LIST };
+
+static const struct config_key {
+    const char *section, *key;
+    enum config_type type;
+    size_t offset;
+} keys[] = {
+#define CONFIG(section, key, type, help)                                                           \
+    {#section, #key, TYPE_##type, offsetof(struct config, section##_##key)},
+#include "def/config.def"
+#undef CONFIG
+};
+
+struct config_text {
+    struct config_text *next;
+    char *text;
+};
+
+void config_init(struct config *c)
+{
+    *c = (struct config){
+        .store_data = STR("./data"),
+        .store_retention_hours = LIMIT_RETENTION_MS / 3600000,
+        .store_job_log_mb = LIMIT_JOB_LOG_BYTES >> 20,
+        .websocket_enabled = true,
+        .channels_default = {.items = {STR("chat"), STR("playqueue"), STR("system"), STR("progress")},
+                             .count = 4},
+    };
+}
+
+void config_fini(struct config *c)
+{
+    while (c->texts) {
+        struct config_text *t = c->texts;
+        c->texts = t->next;
+        mem_free(t->text);
+        mem_free(t);
+    }
+}
+
+static struct str keep_text(struct config *c, struct str s)
+{
+    struct config_text *t = mem_alloc(sizeof(*t));
+    t->text = mem_strdup(s);
+    t->next = c->texts;
+    c->texts = t;
+    return str_make(t->text, s.len);
+}
+
+static const struct config_key *find_key(struct str section, struct str key, bool any_case)
+{
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        struct str s = str_of(keys[i].section), k = str_of(keys[i].key);
+        if (any_case ? str_eq_nocase(s, section) && str_eq_nocase(k, key)
+                     : str_eq(s, section) && str_eq(k, key)) {
+            return &keys[i];
+        }
+    }
+    return NULL;
+}
+
+static bool parse_bool(struct str text, bool *ret)
+{
+    static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no", "off", "0"};
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
+        if (str_eq_nocase(text, str_of(yes[i])) || str_eq_nocase(text, str_of(no[i]))) {
+            *ret = str_eq_nocase(text, str_of(yes[i]));
+            return true;
+        }
+    }
+    return false;
+}
+
+static int list_add(struct config *c, struct config_list *list, struct str item)
+{
+    if (list->count == CONFIG_LIST_MAX) {
+        return -E_BAD_REQUEST;
+    }
+    list->items[list->count++] = keep_text(c, item);
+    return 0;
+}
+
+// Sets a scalar, or a list from one scalar with commas. `where` is "FILE:LINE" or a variable's name.
+static int set_scalar(struct config *c, const struct config_key *k, struct str text, const char *where,
+                      struct config_fault *fault)
+{
+    char *at = (char *)c + k->offset;
+    const char *wants = NULL;
+    struct str rest = text;
+    switch (k->type) {
+    case TYPE_BOOL:
+        wants = parse_bool(text, (bool *)(void *)at) ? NULL : "true or false";
+        break;
+    case TYPE_UINT:
+        wants = str_to_u64(text, (uint64_t *)(void *)at) == 0 && *(uint64_t *)(void *)at < 1000000000
+                    ? NULL
+                    : "a whole number below 1000000000";
+        break;
+    case TYPE_STRING:
+        *(struct str *)(void *)at = keep_text(c, text);
+        break;
+    case TYPE_LIST:
+        ((struct config_list *)(void *)at)->count = 0;
+        while (rest.p && !wants) {
+            struct str item = str_trim(str_cut(&rest, ','));
+            if (item.len && list_add(c, (void *)at, item) != 0) {
+                wants = "at most 64 entries";
+            }
+        }
+        break;
+    }
+    if (wants) {
+        (void)snprintf(fault->text, sizeof(fault->text), "%s: %s.%s must be %s, not \"%.*s\"", where,
+                       k->section, k->key, wants, (int)(text.len > 80 ? 80 : text.len), text.p);
+        return -E_BAD_REQUEST;
+    }
+    return 0;
+}
+
+// --- YAML: a mapping of sections, each a mapping of keys, each a scalar or a sequence of scalars -------------------
+
+struct reading {
+    struct config *config;
+    struct config_fault *fault;
+    const char *path;
+    yaml_parser_t parser;
+    yaml_event_t event;
+    bool has_event;
+};
+
+static int fault_at(struct reading *r, const char *what, struct str name)
+{
+    (void)snprintf(r->fault->text, sizeof(r->fault->text), "%s:%zu: %s%s%.*s", r->path,
+                   r->event.start_mark.line + 1, what, name.len ? ": " : "",
+                   (int)(name.len > 100 ? 100 : name.len), name.p ? name.p : "");
+    return -E_BAD_REQUEST;
+}
+
+static int next_event(struct reading *r)
+{
+    if (r->has_event) {
+        yaml_event_delete(&r->event);
+        r->has_event = false;
+    }
+    if (!yaml_parser_parse(&r->parser, &r->event)) {
+        (void)snprintf(r->fault->text, sizeof(r->fault->text), "%s:%zu: %s", r->path,
+                       r->parser.problem_mark.line + 1,
+                       r->parser.problem ? r->parser.problem : "is not YAML");
+        return -E_BAD_REQUEST;
+    }
+    r->has_event = true;
+    return 0;
+}
+
+static struct str scalar(const struct reading *r)
+{
+    return str_make((const char *)r->event.data.scalar.value, r->event.data.scalar.length);
+}
+
+static int read_sequence(struct reading *r, const struct config_key *k)
+{
+    struct config_list *list = (void *)((char *)r->config + k->offset);
+    list->count = 0;
+    for (;;) {
+        int err = next_event(r);
+        if (err) {
+            return err;
+        }
+        if (r->event.type == YAML_SEQUENCE_END_EVENT) {
+            return 0;
+        }
+        if (r->event.type != YAML_SCALAR_EVENT) {
+            return fault_at(r, "the list may hold only plain values", str_of(k->key));
+        }
+        if (list_add(r->config, list, scalar(r)) != 0) {
+            return fault_at(r, "the list has more than 64 entries", str_of(k->key));
+        }
+    }
+}
+
+static int read_value(struct reading *r, struct str section)
+{
+    const struct config_key *k = find_key(section, scalar(r), false);
+    if (!k) {
+        return fault_at(r, "unknown key", scalar(r));
+    }
+    int err = next_event(r);
+    if (err) {
+        return err;
+    }
+    if (r->event.type == YAML_SEQUENCE_START_EVENT && k->type == TYPE_LIST) {
+        return read_sequence(r, k);
+    }
+    if (r->event.type != YAML_SCALAR_EVENT) {
+        return fault_at(r, "the value has the wrong shape", str_of(k->key));
+    }
+    char where[200];
+    (void)snprintf(where, sizeof(where), "%s:%zu", r->path, r->event.start_mark.line + 1);
+    return set_scalar(r->config, k, scalar(r), where, r->fault);
+}
+
+static bool section_known(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        if (str_is(name, keys[i].section)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int read_section(struct reading *r)
+{
+    if (r->event.type != YAML_SCALAR_EVENT || !section_known(scalar(r))) {
+        return fault_at(r, "unknown section",
+                        r->event.type == YAML_SCALAR_EVENT ? scalar(r) : STR_NONE);
+    }
+    struct str name = keep_text(r->config, scalar(r));
+    int err = next_event(r);
+    if (!err && r->event.type != YAML_MAPPING_START_EVENT) {
+        err = fault_at(r, "a section holds keys and values", name);
+    }
+    while (!err) {
+        err = next_event(r);
+        if (err || r->event.type == YAML_MAPPING_END_EVENT) {
+            return err;
+        }
+        if (r->event.type != YAML_SCALAR_EVENT) {
+            return fault_at(r, "a key must be a plain word, in section", name);
+        }
+        err = read_value(r, name);
+    }
+    return err;
+}
+
+static int read_document(struct reading *r)
+{
+    int err;
+    do {
+        err = next_event(r);
+    } while (!err && (r->event.type == YAML_STREAM_START_EVENT || r->event.type == YAML_DOCUMENT_START_EVENT));
+    if (err || r->event.type == YAML_STREAM_END_EVENT) {
+        return err; // an empty file: the defaults
+    }
+    if (r->event.type != YAML_MAPPING_START_EVENT) {
+        return fault_at(r, "the file must be a mapping of sections", STR_NONE);
+    }
+    for (;;) {
+        err = next_event(r);
+        if (err || r->event.type == YAML_MAPPING_END_EVENT) {
+            return err;
+        }
+        err = read_section(r);
+        if (err) {
+            return err;
+        }
+    }
+}
+
+int config_read_file(struct config *c, const char *path, struct config_fault *fault)
+{
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        (void)snprintf(fault->text, sizeof(fault->text), "%s: %s", path, strerror(errno));
+        return -E_IO;
+    }
+    struct reading r = {.config = c, .fault = fault, .path = path};
+    if (!yaml_parser_initialize(&r.parser)) {
+        (void)fclose(f);
+        return -E_NO_MEMORY;
+    }
+    yaml_parser_set_input_file(&r.parser, f);
+    int err = read_document(&r);
+    if (r.has_event) {
+        yaml_event_delete(&r.event);
+    }
+    yaml_parser_delete(&r.parser);
+    (void)fclose(f);
+    return err;
+}
+
+// --- the environment ---------------------------------------------------------------------------------------------
+
+static int read_variable(struct config *c, struct str name, struct str value, struct config_fault *fault)
+{
+    char where[120];
+    (void)snprintf(where, sizeof(where), "%.*s", (int)(name.len > 100 ? 100 : name.len), name.p);
+    const struct config_key *k = NULL;
+    if (str_is(name, "WEBSOCKET_ENABLED")) {
+        k = find_key(STR("websocket"), STR("enabled"), false);
+    } else if (str_is(name, "WEBSOCKET_CORS_ORIGIN")) {
+        k = find_key(STR("websocket"), STR("cors_origin"), false);
+    } else if (str_starts(name, STR("CLAIRON__"))) {
+        struct str rest = str_from(name, 9);
+        struct str section = str_cut(&rest, '_');
+        k = rest.len > 1 && rest.p[0] == '_' ? find_key(section, str_from(rest, 1), true) : NULL;
+        if (!k) {
+            (void)snprintf(fault->text, sizeof(fault->text), "%s: unknown key", where);
+            return -E_BAD_REQUEST;
+        }
+    }
+    return k ? set_scalar(c, k, value, where, fault) : 0;
+}
+
+int config_read_environ(struct config *c, char *const *environ, struct config_fault *fault)
+{
+    for (; *environ; environ++) {
+        struct str value = str_of(*environ);
+        struct str name = str_cut(&value, '=');
+        int err = value.p ? read_variable(c, name, value, fault) : 0;
+        if (err) {
+            return err;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// The configuration: a YAML file, then the environment, then flags. The keys are those of def/config.def; an unknown
+// key, a wrong type or an impossible value is an error that names file, line and key. Read at start, then constant.
+#ifndef CLAIRON_SERVER_CONFIG_H
+#define CLAIRON_SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/str.h"
+
+#define CONFIG_LIST_MAX 64
+
+struct config_list {
+    struct str items[CONFIG_LIST_MAX];
+    unsigned count;
+};
+
+typedef bool config_bool;
+typedef uint64_t config_uint;
+
+// One member per key, named section_key.
+struct config {
+    struct config_list server_listen, server_hosts, channels_default;
+    config_uint server_workers, store_retention_hours, store_job_log_mb;
+    struct str store_data, websocket_cors_origin;
+    config_bool websocket_enabled, auth_allow_remote_without_auth;
+    struct config_text *texts; // what the spans point into
+};
+
+struct config_fault {
+    char text[300];
+};
+
+void config_init(struct config *c); // the defaults
+void config_fini(struct config *c);
+// -E_BAD_REQUEST (with the fault), -E_IO.
+int config_read_file(struct config *c, const char *path, struct config_fault *fault) MUST_CHECK;
+// CLAIRON__SECTION__KEY, WEBSOCKET_ENABLED and WEBSOCKET_CORS_ORIGIN.
+int config_read_environ(struct config *c, char *const *environ, struct config_fault *fault) MUST_CHECK;
+
+#endif

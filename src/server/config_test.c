@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// The configuration: what is taken, what is refused, and with which words.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/compiler.h"
+#include "server/config.h"
+
+static int read_text(const char *text, struct config *c, struct config_fault *fault)
+{
+    char path[] = "/tmp/clairon-config-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    (void)close(fd);
+    config_init(c);
+    int err = config_read_file(c, path, fault);
+    (void)unlink(path);
+    return err;
+}
+
+static void test_good(void **state)
+{
+    (void)state;
+    struct config c;
+    struct config_fault fault = {""};
+    assert_int_equal(read_text("# a comment\nserver:\n  listen: ['[::1]:8000', 127.0.0.1:0]\n  workers: 3\n"
+                               "store:\n  data: /x y\nwebsocket: {enabled: no, cors_origin: 'https://a, https://b'}\n",
+                               &c, &fault),
+                     0);
+    assert_int_equal(c.server_listen.count, 2);
+    assert_true(str_is(c.server_listen.items[0], "[::1]:8000"));
+    assert_int_equal(c.server_workers, 3);
+    assert_true(str_is(c.store_data, "/x y"));
+    assert_false(c.websocket_enabled);
+    assert_true(str_is(c.websocket_cors_origin, "https://a, https://b"));
+    config_fini(&c);
+    assert_int_equal(read_text("", &c, &fault), 0);
+    assert_true(c.websocket_enabled);
+    config_fini(&c);
+}
+
+static void test_bad(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *says;
+    } rows[] = {
+        {"server:\n  lisen: x\n", ":2: unknown key: lisen"},
+        {"sever:\n  listen: x\n", ":1: unknown section: sever"},
+        {"server:\n  workers: many\n", ":2: server.workers must be a whole number"},
+        {"server:\n  workers: -1\n", ":2: server.workers must be"},
+        {"websocket:\n  enabled: perhaps\n", ":2: websocket.enabled must be true or false"},
+        {"store:\n  data: [a]\n", ":2: the value has the wrong shape: data"},
+        {"store:\n  data:\n    deep: 1\n", "the value has the wrong shape: data"},
+        {"- a\n", ":1: the file must be a mapping"},
+        {"server: x\n", "a section holds keys and values"},
+        {"server:\n  listen: [a\n", ":"},
+        {"server:\n\tlisten: a\n", ":2: "},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct config c;
+        struct config_fault fault = {""};
+        assert_int_not_equal(read_text(rows[i].text, &c, &fault), 0);
+        if (!strstr(fault.text, rows[i].says)) {
+            fail_msg("row %zu says: %s", i, fault.text);
+        }
+        config_fini(&c);
+    }
+}
+
+static void test_environ(void **state)
+{
+    (void)state;
+    struct config c;
+    struct config_fault fault = {""};
+    config_init(&c);
+    char *good[] = {"CLAIRON__STORE__DATA=/d", "CLAIRON__CHANNELS__DEFAULT=a, b", "WEBSOCKET_ENABLED=false",
+                    "CLAIRON_SERVER=not ours", "PATH=/bin", "WEBSOCKET_CORS_ORIGIN=*", NULL};
+    assert_int_equal(config_read_environ(&c, good, &fault), 0);
+    assert_true(str_is(c.store_data, "/d"));
+    assert_int_equal(c.channels_default.count, 2);
+    assert_false(c.websocket_enabled);
+    assert_true(str_is(c.websocket_cors_origin, "*"));
+    char *bad[] = {"CLAIRON__STORE__DTA=/d", NULL}, *worse[] = {"CLAIRON__SERVER__WORKERS=x", NULL};
+    assert_int_not_equal(config_read_environ(&c, bad, &fault), 0);
+    assert_non_null(strstr(fault.text, "CLAIRON__STORE__DTA: unknown key"));
+    assert_int_not_equal(config_read_environ(&c, worse, &fault), 0);
+    config_fini(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_environ),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

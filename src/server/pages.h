@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// What the server itself answers: /health, /metrics, and the pages that are part of the binary.
+#ifndef CLAIRON_SERVER_PAGES_H
+#define CLAIRON_SERVER_PAGES_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/route.h"
+#include "net/metrics.h"
+#include "server/engine.h"
+
+// What /health and /metrics show; made by the server, read by any worker.
+struct status {
+    struct engine *engine;
+    struct metrics_table *metrics;
+    bool websocket_enabled;
+    bool remote_without_auth;
+    int64_t started_mono_ms;
+    atomic_bool stopping;
+};
+
+void pages_routes(struct router *router, const struct status *status);
+
+#endif

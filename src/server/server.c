@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT
+// The composition root.
+#include "server/server.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "http/origin.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "server/config.h"
+#include "server/engine.h"
+#include "server/pages.h"
+#include "server/worker.h"
+
+#define WORKERS_MAX 64
+// Descriptors that stay free for the store when connections have taken the rest.
+#define DESCRIPTORS_HELD 16
+#define ACCEPT_PAUSE_MS 100
+// How long connections have to end by themselves after SIGTERM.
+#define DRAIN_MS 5000
+#define DRAIN_POLL_MS 20
+
+struct server {
+    struct config config;
+    struct engine *engine;
+    struct metrics_table *metrics;
+    struct origin_policy *origins;
+    struct status status;
+    struct worker *workers[WORKERS_MAX];
+    unsigned workers_count;
+    struct loop *loop; // signals and listeners
+    struct acceptor *acceptor;
+    struct loop_watch signals;
+    struct timer drain_timer;
+    int64_t drain_until_mono_ms;
+};
+
+static int complain(const char *text)
+{
+    (void)fprintf(stderr, "clairon: %s\n", text);
+    return 1;
+}
+
+// --- configuration ---------------------------------------------------------------------------------------------------
+
+static int read_config(struct server *s, const struct server_options *o)
+{
+    extern char **environ;
+    struct config_fault fault = {""};
+    config_init(&s->config);
+    int err = o->config_path ? config_read_file(&s->config, o->config_path, &fault) : 0;
+    if (!err) {
+        err = config_read_environ(&s->config, environ, &fault);
+    }
+    if (err) {
+        return complain(fault.text);
+    }
+    if (o->data_dir) {
+        s->config.store_data = str_of(o->data_dir);
+    }
+    struct str bad;
+    err = origin_policy_new(&(struct origin_config){.allowed = s->config.websocket_cors_origin,
+                                                    .hosts = s->config.server_hosts.items,
+                                                    .hosts_count = s->config.server_hosts.count},
+                            &s->origins, &bad);
+    if (err) {
+        char text[300];
+        (void)snprintf(text, sizeof(text), "neither an origin nor a host name: \"%.*s\"",
+                       (int)(bad.len > 200 ? 200 : bad.len), bad.p);
+        return complain(text);
+    }
+    return 0;
+}
+
+// --- listening -------------------------------------------------------------------------------------------------------
+
+struct address {
+    struct str host;
+    uint16_t port;
+};
+
+// "HOST:PORT", "[::1]:PORT".
+static int parse_address(struct str text, struct address *ret)
+{
+    ptrdiff_t colon = -1;
+    for (ptrdiff_t at = str_chr(text, ':', 0); at >= 0; at = str_chr(text, ':', (size_t)at + 1)) {
+        colon = at;
+    }
+    uint64_t port;
+    if (colon < 1 || str_to_u64(str_from(text, (size_t)colon + 1), &port) != 0 || port > 65535) {
+        return -E_BAD_REQUEST;
+    }
+    *ret = (struct address){.host = str_make(text.p, (size_t)colon), .port = (uint16_t)port};
+    return 0;
+}
+
+// `may_skip`: a port taken by somebody else is reported and passed over.
+static int listen_on(struct server *s, struct str text, bool may_skip)
+{
+    struct address a;
+    char fault[300];
+    int shown = (int)(text.len > 200 ? 200 : text.len);
+    if (parse_address(text, &a) != 0) {
+        (void)snprintf(fault, sizeof(fault), "listen: \"%.*s\" is not HOST:PORT", shown, text.p);
+        return complain(fault);
+    }
+    const struct listener *l;
+    int err = acceptor_listen(s->acceptor, a.host, a.port, &l);
+    int why = errno;
+    if (err) {
+        const char *reason = err == -E_BAD_REQUEST ? "there is no such address"
+                             : why == EADDRINUSE   ? "the port is taken"
+                                                   : strerror(why);
+        (void)snprintf(fault, sizeof(fault), "cannot listen on %.*s: %s%s", shown, text.p, reason,
+                       may_skip ? "; skipped" : "");
+        (void)complain(fault);
+        return may_skip ? 0 : 1;
+    }
+    if (!listener_is_loopback(l)) {
+        if (!s->config.auth_allow_remote_without_auth) {
+            (void)snprintf(fault, sizeof(fault),
+                           "%.*s can be reached from other machines and authentication is off: listen on loopback, "
+                           "or set auth.allow_remote_without_auth: true",
+                           shown, text.p);
+            return complain(fault);
+        }
+        log_warn("server.remote", "anyone who can reach %s can read and change everything", listener_text(l));
+        s->status.remote_without_auth = true;
+    }
+    (void)printf("listening on http://%s\n", listener_text(l));
+    return 0;
+}
+
+static int listen_all(struct server *s, const struct server_options *o)
+{
+    int failed = 0;
+    if (o->listens_count) {
+        for (unsigned i = 0; i < o->listens_count && !failed; i++) {
+            failed = listen_on(s, str_of(o->listens[i]), false);
+        }
+        return failed;
+    }
+    const struct config_list *list = &s->config.server_listen;
+    struct address first = {0}, a;
+    if (list->count == 0) {
+        return listen_on(s, STR("127.0.0.1:8000"), false);
+    }
+    (void)!parse_address(list->items[0], &first);
+    for (unsigned i = 0; i < list->count && !failed; i++) {
+        // The first address must be had. Of the others a port, or an address family, may be missing.
+        bool other = i > 0 && (parse_address(list->items[i], &a) != 0 || a.port != first.port ||
+                               !str_eq(a.host, first.host));
+        failed = listen_on(s, list->items[i], other && parse_address(list->items[i], &a) == 0);
+    }
+    return failed;
+}
+
+// --- starting ----------------------------------------------------------------------------------------------------------
+
+static void on_moved(void *ctx)
+{
+    struct server *s = ctx;
+    for (unsigned i = 0; i < s->workers_count; i++) {
+        worker_moved(s->workers[i]);
+    }
+}
+
+static unsigned usable_cores(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+    return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+static int start_engine(struct server *s, unsigned workers)
+{
+    char dir[4096];
+    (void)snprintf(dir, sizeof(dir), "%.*s", STR_ARG(s->config.store_data));
+    char fault[256];
+    s->metrics = metrics_table_new(workers + 1);
+    struct engine_config cfg = {
+        .data_dir = dir,
+        .policy = {.retention_ms = (int64_t)s->config.store_retention_hours * 3600000,
+                   .job_log_bytes = s->config.store_job_log_mb << 20},
+        .metrics = metrics_of(s->metrics, workers),
+        .moved = on_moved,
+        .ctx = s,
+    };
+    int err = engine_new(&cfg, &s->engine, fault);
+    if (err) {
+        return complain(fault[0] ? fault : err_text(err));
+    }
+    if (fault[0]) {
+        log_warn("store.opened", "%s", fault);
+    }
+    return 0;
+}
+
+static int start_workers(struct server *s, unsigned workers)
+{
+    s->status.engine = s->engine;
+    s->status.metrics = s->metrics;
+    s->status.websocket_enabled = s->config.websocket_enabled;
+    s->status.started_mono_ms = clock_now().mono_ms;
+    struct accept_target *targets[WORKERS_MAX];
+    for (unsigned i = 0; i < workers; i++) {
+        struct worker_config cfg = {.engine = s->engine,
+                                    .metrics = s->metrics,
+                                    .index = i,
+                                    .origins = s->origins,
+                                    .config = &s->config,
+                                    .status = &s->status};
+        s->workers[i] = worker_new(&cfg);
+        if (!s->workers[i]) {
+            return complain("no descriptors for a worker's event loop");
+        }
+        targets[i] = worker_target(s->workers[i]);
+        s->workers_count = i + 1;
+    }
+    if (loop_new(&s->loop) != 0) {
+        return complain("no descriptors for the event loop");
+    }
+    s->acceptor = acceptor_new(&(struct acceptor_config){.loop = s->loop,
+                                                         .metrics = metrics_of(s->metrics, workers),
+                                                         .targets = targets,
+                                                         .targets_count = workers,
+                                                         .reserve = DESCRIPTORS_HELD,
+                                                         .pause_ms = ACCEPT_PAUSE_MS});
+    return 0;
+}
+
+// --- stopping ----------------------------------------------------------------------------------------------------------
+
+static void poll_drain(struct timer *t)
+{
+    struct server *s = CONTAINER_OF(t, struct server, drain_timer);
+    size_t left = 0;
+    for (unsigned i = 0; i < s->workers_count; i++) {
+        left += worker_connections(s->workers[i]);
+    }
+    if (left == 0 || loop_now(s->loop).mono_ms >= s->drain_until_mono_ms) {
+        loop_stop(s->loop);
+        return;
+    }
+    loop_timer_after(s->loop, t, DRAIN_POLL_MS);
+}
+
+static void on_signal(struct loop_watch *w, uint32_t events)
+{
+    (void)events;
+    struct server *s = CONTAINER_OF(w, struct server, signals);
+    struct signalfd_siginfo info;
+    if (read(w->fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || atomic_load(&s->status.stopping)) {
+        return;
+    }
+    log_info("server.stopping", "signal %u: draining", info.ssi_signo);
+    atomic_store(&s->status.stopping, true);
+    acceptor_stop(s->acceptor);
+    for (unsigned i = 0; i < s->workers_count; i++) {
+        worker_drain(s->workers[i]);
+    }
+    s->drain_until_mono_ms = loop_now(s->loop).mono_ms + DRAIN_MS;
+    timer_init(&s->drain_timer, poll_drain);
+    loop_timer_after(s->loop, &s->drain_timer, 0);
+}
+
+// Before the first thread, so that all inherit it: these signals are read, not handled.
+static int block_signals(struct server *s)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    s->signals = (struct loop_watch){.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), .fn = on_signal};
+    return s->signals.fd == -1 ? complain("no descriptor for signals") : 0;
+}
+
+static int run(struct server *s, const struct server_options *o)
+{
+    if (loop_watch_add(s->loop, &s->signals, 0x001 /* EPOLLIN */) != 0) {
+        return complain("no memory for signals");
+    }
+    engine_start(s->engine);
+    for (unsigned i = 0; i < s->workers_count; i++) {
+        worker_start(s->workers[i]);
+    }
+    int failed = listen_all(s, o);
+    (void)fflush(stdout);
+    if (!failed) {
+        loop_run(s->loop);
+    }
+    acceptor_stop(s->acceptor);
+    for (unsigned i = 0; i < s->workers_count; i++) {
+        worker_stop(s->workers[i]);
+    }
+    engine_stop(s->engine);
+    loop_watch_del(s->loop, &s->signals);
+    return failed;
+}
+
+static void server_fini(struct server *s)
+{
+    acceptor_free(s->acceptor);
+    for (unsigned i = 0; i < s->workers_count; i++) {
+        worker_free(s->workers[i]);
+    }
+    loop_free(s->loop);
+    engine_free(s->engine);
+    metrics_table_free(s->metrics);
+    origin_policy_free(s->origins);
+    config_fini(&s->config);
+    if (s->signals.fd > 0) {
+        (void)close(s->signals.fd);
+    }
+}
+
+int server_run(const struct server_options *o)
+{
+    struct server s = {0};
+    int failed = read_config(&s, o);
+    if (!failed && o->check) {
+        (void)puts("configuration ok");
+    } else if (!failed) {
+        raise_descriptor_limit();
+        unsigned workers = s.config.server_workers && s.config.server_workers <= WORKERS_MAX
+                               ? (unsigned)s.config.server_workers
+                               : usable_cores();
+        failed = block_signals(&s) || start_engine(&s, workers) || start_workers(&s, workers) || run(&s, o);
+    }
+    server_fini(&s);
+    return failed;
+}

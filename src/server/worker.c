@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+// A worker thread.
+#include "server/worker.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "dialect/dialect.h"
+#include "http/httpd.h"
+#include "http/limits.h"
+#include "http/route.h"
+#include "ingest/ingest.h"
+#include "net/loop.h"
+#include "server/pages.h"
+
+// How often gauges that must be counted are counted.
+#define COUNT_MS 1000
+// While stopping: how often to look whether everything has ended.
+#define STOP_POLL_MS 10
+
+struct worker {
+    struct worker_config cfg;
+    pthread_t thread;
+    bool started;
+    struct loop *loop;
+    struct httpd *httpd;
+    struct router *router;
+    struct metrics *metrics;
+    struct principal *anyone;
+    struct hub_worker hub;
+    struct intake intake;
+    struct ask ask;
+    struct accept_target target;
+    struct loop_hook hook;
+    struct timer count_timer, stop_timer;
+    struct fanout_stats counted;
+    struct mail wake_mail, drain_mail, stop_mail;
+    atomic_bool waking;
+    unsigned under_way; // submits not yet answered
+};
+
+// --- answers come home -------------------------------------------------------------------------------------------
+
+// The loop outlives every answer: worker_stop waits for them.
+static void go_home(struct worker *w, struct mail *m, void (*run)(struct mail *m))
+{
+    m->run = run;
+    bool taken = loop_post_take(w->loop, m);
+    ASSERT(taken);
+}
+
+static void submit_home(struct mail *m)
+{
+    struct submit *s = CONTAINER_OF(m, struct submit, mail);
+    struct worker *w = s->carrier;
+    w->under_way--;
+    s->done(s);
+}
+
+static void submit_answered(struct submit *s)
+{
+    go_home(s->carrier, &s->mail, submit_home);
+}
+
+static int worker_submit_take(struct intake *in, struct submit *s)
+{
+    struct worker *w = CONTAINER_OF(in, struct worker, intake);
+    s->carrier = w;
+    s->answered = submit_answered;
+    int err = engine_submit_take(w->cfg.engine, s);
+    w->under_way += err == 0;
+    return err;
+}
+
+static void read_home(struct mail *m)
+{
+    struct read_req *r = CONTAINER_OF(m, struct read_req, mail);
+    struct worker *w = r->carrier;
+    w->under_way--;
+    r->done(r);
+}
+
+static void read_answered(struct read_req *r)
+{
+    go_home(r->carrier, &r->mail, read_home);
+}
+
+static void worker_read(struct ask *a, struct read_req *r)
+{
+    struct worker *w = CONTAINER_OF(a, struct worker, ask);
+    r->carrier = w;
+    w->under_way++;
+    engine_read(w->cfg.engine, r, w->cfg.index, read_answered);
+}
+
+static void snapshot_home(struct mail *m)
+{
+    struct snapshot_req *r = CONTAINER_OF(m, struct snapshot_req, mail);
+    struct worker *w = r->carrier;
+    w->under_way--;
+    r->done(r);
+}
+
+static void snapshot_answered(struct snapshot_req *r)
+{
+    go_home(r->carrier, &r->mail, snapshot_home);
+}
+
+static void worker_snapshot(struct ask *a, struct snapshot_req *r)
+{
+    struct worker *w = CONTAINER_OF(a, struct worker, ask);
+    r->carrier = w;
+    w->under_way++;
+    engine_snapshot(w->cfg.engine, r, snapshot_answered);
+}
+
+// --- the log -----------------------------------------------------------------------------------------------------
+
+static void on_wake(struct mail *m)
+{
+    // The hook at the end of this turn does the work.
+    struct worker *w = CONTAINER_OF(m, struct worker, wake_mail);
+    atomic_store_explicit(&w->waking, false, memory_order_release);
+}
+
+void worker_moved(struct worker *w)
+{
+    if (!atomic_exchange_explicit(&w->waking, true, memory_order_acq_rel)) {
+        go_home(w, &w->wake_mail, on_wake);
+    }
+}
+
+static void worker_again(struct ask *a)
+{
+    worker_moved(CONTAINER_OF(a, struct worker, ask));
+}
+
+static void on_turn(struct loop_hook *h)
+{
+    struct worker *w = CONTAINER_OF(h, struct worker, hook);
+    if (fanout_run(w->hub.fanout)) {
+        worker_moved(w);
+    }
+    struct fanout_stats now = fanout_stats(w->hub.fanout);
+    metrics_add(w->metrics, METRIC_DELIVERIES, (int64_t)(now.deliveries - w->counted.deliveries));
+    metrics_add(w->metrics, METRIC_GAPS, (int64_t)(now.gaps - w->counted.gaps));
+    metrics_set(w->metrics, METRIC_SESSIONS, now.sessions);
+    w->counted = now;
+}
+
+static void on_count(struct timer *t)
+{
+    struct worker *w = CONTAINER_OF(t, struct worker, count_timer);
+    metrics_set(w->metrics, METRIC_SESSIONS_BEHIND, fanout_behind(w->hub.fanout));
+    loop_timer_after(w->loop, t, COUNT_MS);
+}
+
+// --- life --------------------------------------------------------------------------------------------------------
+
+static void take_connection(struct accept_target *t, const struct accepted *a)
+{
+    struct worker *w = t->ctx;
+    httpd_accept(w->httpd, a, &t->load);
+}
+
+static int authenticate(void *ctx, const struct http_request *req, void **ret_principal)
+{
+    (void)req;
+    struct worker *w = ctx;
+    *ret_principal = principal_ref(w->anyone);
+    return 0;
+}
+
+static void drop_principal(void *principal)
+{
+    principal_unref(principal);
+}
+
+struct worker *worker_new(const struct worker_config *cfg)
+{
+    struct worker *w = mem_alloc(sizeof(*w));
+    w->cfg = *cfg;
+    int err = loop_new(&w->loop);
+    if (err) {
+        mem_free(w);
+        return NULL;
+    }
+    w->metrics = metrics_of(cfg->metrics, cfg->index);
+    w->anyone = principal_new_anyone(true);
+    w->intake.submit_take = worker_submit_take;
+    w->ask = (struct ask){.read = worker_read, .snapshot = worker_snapshot, .again = worker_again};
+    struct realm *realm = engine_realm(cfg->engine);
+    w->hub = (struct hub_worker){.realm = realm,
+                                 .fanout = fanout_new(realm, &w->ask),
+                                 .intake = &w->intake,
+                                 .ask = &w->ask};
+    w->router = router_new();
+    dialect_routes(w->router, &w->hub);
+    ingest_routes(w->router, &w->hub);
+    pages_routes(w->router, cfg->status);
+    w->httpd = httpd_new(&(struct httpd_config){.loop = w->loop,
+                                                .metrics = w->metrics,
+                                                .router = w->router,
+                                                .origins = cfg->origins,
+                                                .limits = &http_limits_default,
+                                                .upgrades = cfg->config->websocket_enabled,
+                                                .authenticate = authenticate,
+                                                .principal_unref = drop_principal,
+                                                .authenticate_ctx = w});
+    w->target = (struct accept_target){.loop = w->loop, .fn_take = take_connection, .ctx = w};
+    w->hook.fn = on_turn;
+    loop_hook_add(w->loop, &w->hook);
+    timer_init(&w->count_timer, on_count);
+    return w;
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    loop_timer_after(w->loop, &w->count_timer, COUNT_MS);
+    loop_run(w->loop);
+    return NULL;
+}
+
+void worker_start(struct worker *w)
+{
+    char name[16];
+    (void)snprintf(name, sizeof(name), "worker-%u", w->cfg.index);
+    int err = pthread_create(&w->thread, NULL, worker_main, w);
+    ASSERT(err == 0);
+    (void)pthread_setname_np(w->thread, name);
+    w->started = true;
+}
+
+static void do_drain(struct mail *m)
+{
+    struct worker *w = CONTAINER_OF(m, struct worker, drain_mail);
+    httpd_drain(w->httpd, 1001);
+}
+
+void worker_drain(struct worker *w)
+{
+    go_home(w, &w->drain_mail, do_drain);
+}
+
+size_t worker_connections(struct worker *w)
+{
+    return atomic_load(&w->target.load);
+}
+
+static void stop_when_idle(struct timer *t)
+{
+    struct worker *w = CONTAINER_OF(t, struct worker, stop_timer);
+    bool idle = httpd_connections(w->httpd) == 0 && w->under_way == 0 && fanout_idle(w->hub.fanout) &&
+                !atomic_load(&w->waking);
+    if (idle) {
+        loop_timer_cancel(w->loop, &w->count_timer);
+        loop_stop(w->loop);
+        return;
+    }
+    loop_timer_after(w->loop, t, STOP_POLL_MS);
+}
+
+static void do_stop(struct mail *m)
+{
+    struct worker *w = CONTAINER_OF(m, struct worker, stop_mail);
+    httpd_close_all(w->httpd);
+    timer_init(&w->stop_timer, stop_when_idle);
+    loop_timer_after(w->loop, &w->stop_timer, 0);
+}
+
+void worker_stop(struct worker *w)
+{
+    if (w->started) {
+        go_home(w, &w->stop_mail, do_stop);
+        pthread_join(w->thread, NULL);
+        w->started = false;
+    }
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w) {
+        return;
+    }
+    httpd_free(w->httpd);
+    router_free(w->router);
+    loop_hook_del(&w->hook);
+    fanout_free(w->hub.fanout);
+    principal_unref(w->anyone);
+    loop_free(w->loop);
+    mem_free(w);
+}
+
+struct accept_target *worker_target(struct worker *w)
+{
+    return &w->target;
+}
