@@ -27,7 +27,7 @@ struct memlog {
     atomic_uint_fast64_t visible;
     atomic_uint_fast64_t evicted_to;
     atomic_size_t bytes;
-    size_t bytes_max;
+    struct memlog_limits limits;
     pthread_mutex_t oldest_lock; // guards `oldest` between the writer that moves it and readers that seek
     struct memlog_segment *oldest;
     struct memlog_segment *newest;      // writer only
@@ -65,13 +65,20 @@ static void segment_unref(struct memlog_segment *s)
     }
 }
 
-struct memlog *memlog_new(uint64_t visible, size_t bytes_max)
+const struct memlog_limits memlog_limits_default = {
+    .bytes_max = LIMIT_MEMLOG_BYTES,
+    .segment_entries = LIMIT_SEGMENT_ENTRIES,
+    .segment_bytes = LIMIT_SEGMENT_BYTES,
+};
+
+struct memlog *memlog_new(uint64_t visible, const struct memlog_limits *limits)
 {
+    ASSERT(limits->segment_entries > 0 && limits->segment_entries <= LIMIT_SEGMENT_ENTRIES);
     struct memlog *log = mem_alloc(sizeof(*log));
     atomic_init(&log->visible, visible);
     atomic_init(&log->evicted_to, visible);
     atomic_init(&log->bytes, 0);
-    log->bytes_max = bytes_max;
+    log->limits = *limits;
     pthread_mutex_init(&log->oldest_lock, NULL);
     log->oldest = segment_try_new();
     ASSERT(log->oldest);
@@ -94,10 +101,10 @@ void memlog_free(struct memlog *log)
     mem_free(log);
 }
 
-static bool segment_full(const struct memlog_segment *s)
+static bool segment_full(const struct memlog *log, const struct memlog_segment *s)
 {
-    return atomic_load_explicit(&s->count, memory_order_relaxed) == LIMIT_SEGMENT_ENTRIES ||
-           s->bytes >= LIMIT_SEGMENT_BYTES;
+    return atomic_load_explicit(&s->count, memory_order_relaxed) >= log->limits.segment_entries ||
+           s->bytes >= log->limits.segment_bytes;
 }
 
 int memlog_reserve(struct memlog *log, unsigned count)
@@ -152,7 +159,7 @@ static bool open_segment(struct memlog *log)
 
 int memlog_append_take(struct memlog *log, struct event *e)
 {
-    if (segment_full(log->newest) && !open_segment(log)) {
+    if (segment_full(log, log->newest) && !open_segment(log)) {
         if (atomic_load_explicit(&log->newest->count, memory_order_relaxed) == LIMIT_SEGMENT_ENTRIES) {
             return -E_NO_MEMORY;
         }
@@ -186,7 +193,7 @@ void memlog_set_visible(struct memlog *log, uint64_t id)
 {
     ASSERT(id >= atomic_load_explicit(&log->visible, memory_order_relaxed));
     atomic_store_explicit(&log->visible, id, memory_order_release);
-    while (atomic_load_explicit(&log->bytes, memory_order_relaxed) > log->bytes_max &&
+    while (atomic_load_explicit(&log->bytes, memory_order_relaxed) > log->limits.bytes_max &&
            log->oldest != log->newest) {
         evict_oldest(log);
     }

@@ -23,7 +23,14 @@ struct memlog_reader {
     uint32_t index;
 };
 
-struct memlog *memlog_new(uint64_t visible, size_t max_bytes);
+struct memlog_limits {
+    size_t bytes_max;         // of events kept; older segments go first
+    unsigned segment_entries; // at most LIMIT_SEGMENT_ENTRIES
+    size_t segment_bytes;
+};
+extern const struct memlog_limits memlog_limits_default; // from def/limits.def
+
+struct memlog *memlog_new(uint64_t visible, const struct memlog_limits *limits);
 void memlog_free(struct memlog *log); // no reader may hold a place
 
 // Writer. Takes the reference; ids must rise. -E_NO_MEMORY: nothing was appended, the reference stays the caller's.

@@ -4,14 +4,14 @@
 
 #include <stdio.h>
 
-void realm_init(struct realm *r, uint64_t epoch, uint64_t visible, const struct hash_key *key)
+void realm_init(struct realm *r, const struct realm_init *init)
 {
-    *r = (struct realm){.epoch = epoch, .key = *key};
+    *r = (struct realm){.epoch = init->epoch, .key = init->key};
     (void)snprintf(r->name, sizeof(r->name), "default");
-    atomic_init(&r->reserved_top, visible);
+    atomic_init(&r->reserved_top, init->visible);
     atomic_init(&r->trimmed_max, 0);
     atomic_init(&r->sessions, 0);
-    r->log = memlog_new(visible, LIMIT_MEMLOG_BYTES);
+    r->log = memlog_new(init->visible, init->limits);
 }
 
 void realm_fini(struct realm *r)

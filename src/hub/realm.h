@@ -20,7 +20,12 @@ struct realm {
     struct memlog *log;
 };
 
-void realm_init(struct realm *r, uint64_t epoch, uint64_t visible, const struct hash_key *key);
+struct realm_init {
+    uint64_t epoch, visible; // what the store says
+    struct hash_key key;
+    const struct memlog_limits *limits;
+};
+void realm_init(struct realm *r, const struct realm_init *init);
 void realm_fini(struct realm *r);
 struct cursor realm_cursor(const struct realm *r, uint64_t id);
 // Of this epoch, and not above the reserved top?

@@ -362,7 +362,10 @@ int engine_new(const struct engine_config *cfg, struct engine **ret, char fault[
         mem_free(e);
         return err;
     }
-    realm_init(&e->realm, e->info.epoch, e->info.visible, &key);
+    realm_init(&e->realm, &(struct realm_init){.epoch = e->info.epoch,
+                                               .visible = e->info.visible,
+                                               .key = key,
+                                               .limits = &memlog_limits_default});
     e->sequencer = sequencer_new(&e->realm, &e->info, &sequencer_ops, e);
     actor_init(&e->sequencing, sequencing_tick, e);
     actor_init(&e->writing, NULL, e);
