@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// Flat sockets.
+#include "dialect/flat.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "hub/topic.h"
+
+static struct flat *flat_of(void *sink)
+{
+    struct wsession *w = sink;
+    return CONTAINER_OF(w, struct flat, base);
+}
+
+// --- the sink
+// --------------------------------------------------------------------------------------------------------
+
+void flat_on_snapshot(void *sink, const struct sink_snapshot *snapshot)
+{
+    struct flat *flat = flat_of(sink);
+    struct frames f;
+    frames_init(&f);
+    flat->view->put_snapshot(&f, snapshot, wsession_epoch(&flat->base));
+    wsession_send_frames(&flat->base, &f);
+    frames_fini(&f);
+}
+
+void flat_on_gap(void *sink, const struct gap *gap)
+{
+    struct flat *flat = flat_of(sink);
+    struct flat_gap g = {.gap = gap,
+                         .id = str_of(flat->id),
+                         .epoch = wsession_epoch(&flat->base),
+                         .wall_ms = wsession_wall_ms(&flat->base)};
+    struct frames f;
+    frames_init(&f);
+    flat->view->put_gap(&f, &g);
+    wsession_send_frames(&flat->base, &f);
+    frames_fini(&f);
+}
+
+void flat_on_subscribed(void *sink, struct str topic, uint64_t cursor, bool recovered,
+                        const void *ref)
+{
+    (void)sink, (void)topic, (void)cursor, (void)recovered, (void)ref;
+}
+
+void flat_on_caught_up(void *sink, struct str topic, uint64_t cursor, const void *ref)
+{
+    (void)sink, (void)topic, (void)cursor, (void)ref;
+}
+
+// Names and rights were checked before the socket opened, so that nothing is left but want of
+// memory.
+void flat_on_refused(void *sink, struct str topic, int err, const char *text, const void *ref)
+{
+    (void)topic, (void)err, (void)text, (void)ref;
+    wsession_out_of_memory(sink);
+}
+
+void flat_on_bracket_done(void *sink, void *ref)
+{
+    (void)sink, (void)ref;
+}
+
+const struct sink_ops flat_sink = {
+    .event = wsession_event,
+    .subscribed = flat_on_subscribed,
+    .snapshot = flat_on_snapshot,
+    .gap = flat_on_gap,
+    .caught_up = flat_on_caught_up,
+    .refused = flat_on_refused,
+    .bracket_done = flat_on_bracket_done,
+};
+
+void flat_message(struct wsession *w, const struct wmessage *m)
+{
+    wsession_refuse(w, &(struct wrefusal){.err = -E_UNKNOWN_TYPE,
+                                          .text = "Only pings are taken here.",
+                                          .ref = m->ref});
+}
+
+void flat_free(struct wsession *w)
+{
+    struct flat *f = flat_of(w);
+    mem_free(f->id);
+    mem_free(f);
+}
+
+// --- opening
+// ---------------------------------------------------------------------------------------------------------
+
+bool flat_open_take(struct flat *flat, struct http_request *req, struct hub_worker *hub,
+                    const struct flat_view *view)
+{
+    flat->view = view;
+    if (!wsession_open_take(&flat->base, req, hub, &view->ops)) {
+        return false;
+    }
+    struct frames f;
+    frames_init(&f);
+    view->put_connected(&f, str_of(flat->id));
+    wsession_send_frames(&flat->base, &f);
+    frames_fini(&f);
+    return true;
+}
+
+bool flat_read_query(struct http_request *req, struct session_subscribe *ret)
+{
+    uint64_t tail = LIMIT_SNAPSHOT_LINES;
+    struct str text = http_query(req, "tail");
+    if (text.p && str_to_u64(text, &tail) != 0) {
+        http_reply_error(req, -E_BAD_REQUEST, "`tail` is a number of lines.");
+        return false;
+    }
+    ret->since = http_query(req, "since");
+    ret->tail_named = text.p != NULL;
+    ret->tail_lines = tail > LIMIT_SNAPSHOT_LINES ? LIMIT_SNAPSHOT_LINES : (unsigned)tail;
+    return true;
+}
+
+bool flat_may_follow(struct http_request *req, struct str topic)
+{
+    if (!principal_may_subscribe(http_principal(req), topic)) {
+        http_reply_error(req, -E_FORBIDDEN, NULL);
+        return false;
+    }
+    return true;
+}
+
+void flat_follow(struct flat *f, const struct session_subscribe *sub)
+{
+    if (session_subscribe(f->base.session, sub) != 0) {
+        wsession_out_of_memory(&f->base);
+    }
+}
+
+void flat_open_job(struct http_request *req, struct hub_worker *hub, const struct flat_view *view)
+{
+    struct str id = http_param(req, "id");
+    char name[LIMIT_TOPIC_BYTES + 1];
+    struct session_subscribe sub = {.count = 1};
+    if (!topic_id_valid(id)) {
+        http_reply_error(req, -E_BAD_REQUEST,
+                         "An id is 1 to 128 bytes without `/`, space, `*` or control characters.");
+        return;
+    }
+    int len = snprintf(name, sizeof(name), "%s%.*s", kind_prefix(view->kind), STR_ARG(id));
+    struct str topic = str_make(name, (size_t)len);
+    sub.topics = &topic;
+    if (!flat_may_follow(req, topic) || !flat_read_query(req, &sub)) {
+        return;
+    }
+    struct flat *f = mem_try_alloc(sizeof(*f));
+    char *kept = mem_try_strdup(id);
+    if (!f || !kept) {
+        mem_free(f);
+        mem_free(kept);
+        http_reply_error(req, -E_NO_MEMORY, NULL);
+        return;
+    }
+    f->id = kept;
+    http_request_ref(req); // the query's spans live as long
+    if (flat_open_take(f, req, hub, view)) {
+        flat_follow(f, &sub);
+    }
+    http_request_unref(req);
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+// Native connections: their opening, and what the session tells them.
+#include "dialect/native.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "dialect/native_view.h"
+#include "hub/history.h"
+#include "hub/realm.h"
+
+#define WAITING_MAX LIMIT_TOPICS_PER_SESSION
+
+// An answer that waits for the end of brackets.
+struct waiting {
+    struct list node;
+    uint64_t after; // so many brackets over
+    struct rcbuf *frames;
+};
+
+// --- answers in turn
+// -------------------------------------------------------------------------------------------------
+
+static void waiting_free(struct waiting *a)
+{
+    rcbuf_unref(a->frames);
+    mem_free(a);
+}
+
+bool native_send_in_turn(struct native *n, const struct frames *f)
+{
+    if (n->brackets_over == n->brackets_asked) {
+        wsession_send_frames(&n->base, f);
+        return true;
+    }
+    if (n->waiting_count == WAITING_MAX) {
+        return false;
+    }
+    struct waiting *a = mem_try_alloc(sizeof(*a));
+    struct rcbuf *frames = frames_failed(f) ? NULL : rcbuf_try_new(buf_str(&f->out));
+    if (!a || !frames) {
+        mem_free(a);
+        rcbuf_unref(frames);
+        return false;
+    }
+    a->after = n->brackets_asked;
+    a->frames = frames;
+    list_push_back(&n->waiting, &a->node);
+    n->waiting_count++;
+    return true;
+}
+
+static void send_waiting(struct native *n)
+{
+    while (!list_empty(&n->waiting)) {
+        struct waiting *a = LIST_ENTRY(n->waiting.next, struct waiting, node);
+        if (a->after > n->brackets_over) {
+            return;
+        }
+        if (n->base.ws) {
+            ws_send_frames(n->base.ws, a->frames);
+        }
+        list_del(&a->node);
+        n->waiting_count--;
+        waiting_free(a);
+    }
+}
+
+// --- the sink
+// --------------------------------------------------------------------------------------------------------
+
+static void bracket_free(struct native_bracket *told)
+{
+    mem_free(told->ref);
+    mem_free(told->event);
+    mem_free(told);
+}
+
+bool native_subscribe(struct native *n, const struct session_subscribe *sub,
+                      const struct native_bracket *told)
+{
+    struct native_bracket *kept = mem_try_alloc(sizeof(*kept));
+    if (!kept) {
+        return false;
+    }
+    kept->quiet = told->quiet;
+    kept->ref = told->ref ? mem_try_strdup(str_of(told->ref)) : NULL;
+    kept->event = told->event ? mem_try_strdup(str_of(told->event)) : NULL;
+    struct session_subscribe own = *sub;
+    own.ref = kept;
+    bool copied = (kept->ref || !told->ref) && (kept->event || !told->event);
+    if (!copied || session_subscribe(n->base.session, &own) != 0) {
+        bracket_free(kept);
+        return false;
+    }
+    n->brackets_asked++;
+    return true;
+}
+
+static struct native_answer answer_about(const struct native *n, struct str topic,
+                                         const struct native_bracket *told)
+{
+    struct native_answer a = {
+        .topic = topic, .ref = str_of(told->ref), .epoch = wsession_epoch(&n->base)};
+    const struct str prefix = STR("event:");
+    struct str event = str_of(told->event);
+    if (event.p && str_starts(topic, prefix) && str_eq(str_from(topic, prefix.len), event)) {
+        a.event = event;
+    }
+    return a;
+}
+
+static void on_subscribed(void *sink, struct str topic, uint64_t cursor, bool recovered,
+                          const void *ref)
+{
+    struct native *n = sink;
+    const struct native_bracket *told = ref;
+    if (told->quiet) {
+        return;
+    }
+    struct native_answer a = answer_about(n, topic, told);
+    a.cursor = cursor;
+    a.recovered = recovered;
+    struct buf b;
+    buf_init(&b, LIMIT_MESSAGE_BYTES);
+    native_put_subscribed(&b, &a);
+    wsession_send(&n->base, &b);
+    buf_fini(&b);
+}
+
+static void on_caught_up(void *sink, struct str topic, uint64_t cursor, const void *ref)
+{
+    struct native *n = sink;
+    const struct native_bracket *told = ref;
+    if (told->quiet) {
+        return;
+    }
+    struct native_answer a = answer_about(n, topic, told);
+    a.cursor = cursor;
+    struct buf b;
+    buf_init(&b, LIMIT_MESSAGE_BYTES);
+    native_put_caught_up(&b, &a);
+    wsession_send(&n->base, &b);
+    buf_fini(&b);
+}
+
+static void on_snapshot(void *sink, const struct sink_snapshot *snapshot)
+{
+    struct native *n = sink;
+    struct buf b;
+    buf_init(&b, (size_t)2 * LIMIT_BODY_BYTES);
+    native_put_snapshot(&b, snapshot, wsession_epoch(&n->base));
+    wsession_send(&n->base, &b);
+    buf_fini(&b);
+}
+
+static void on_gap(void *sink, const struct gap *gap)
+{
+    struct native *n = sink;
+    struct buf b;
+    buf_init(&b, LIMIT_MESSAGE_BYTES);
+    gap_put_json(&b, gap, wsession_epoch(&n->base));
+    wsession_send(&n->base, &b);
+    buf_fini(&b);
+}
+
+static void on_refused(void *sink, struct str topic, int err, const char *text, const void *ref)
+{
+    struct native *n = sink;
+    const struct native_bracket *told = ref;
+    wsession_refuse(
+        &n->base,
+        &(struct wrefusal){.err = err, .text = text, .topic = topic, .ref = str_of(told->ref)});
+}
+
+static void on_bracket_done(void *sink, void *ref)
+{
+    struct native *n = sink;
+    bracket_free(ref);
+    n->brackets_over++;
+    send_waiting(n);
+}
+
+static void native_free(struct wsession *w)
+{
+    struct native *n = CONTAINER_OF(w, struct native, base);
+    LIST_FOREACH(node, &n->waiting)
+    {
+        waiting_free(LIST_ENTRY(node, struct waiting, node));
+    }
+    mem_free(n);
+}
+
+static const struct sink_ops sink = {
+    .event = wsession_event,
+    .subscribed = on_subscribed,
+    .snapshot = on_snapshot,
+    .gap = on_gap,
+    .caught_up = on_caught_up,
+    .refused = on_refused,
+    .bracket_done = on_bracket_done,
+};
+
+static const struct wsession_ops ops = {
+    .sink = &sink,
+    .variant = VARIANT_NATIVE,
+    .put_event = native_put_event,
+    .pong_cursor = true,
+    .message = native_message,
+    .free = native_free,
+};
+
+// --- opening
+// ---------------------------------------------------------------------------------------------------------
+
+static void say_connected(struct native *n)
+{
+    uint8_t random[8];
+    char id[2 * sizeof(random) + 1];
+    random_bytes(random, sizeof(random));
+    for (unsigned i = 0; i < sizeof(random); i++) {
+        static const char digits[] = "0123456789abcdef";
+        id[2 * i] = digits[random[i] >> 4];
+        id[2 * i + 1] = digits[random[i] & 15];
+    }
+    id[2 * sizeof(random)] = '\0';
+    struct native_hello hello = {
+        .connection_id = str_of(id),
+        .user_id = principal_user_id(session_principal(n->base.session)),
+        .epoch = wsession_epoch(&n->base),
+        .position = session_position(n->base.session),
+    };
+    struct buf b;
+    buf_init(&b, LIMIT_MESSAGE_BYTES);
+    native_put_connected(&b, &hello);
+    wsession_send(&n->base, &b);
+    buf_fini(&b);
+}
+
+// The user's own topic, without being asked: told of only when there is something to make up for.
+static void join_own_topic(struct native *n, struct str since)
+{
+    struct str user = principal_user_id(session_principal(n->base.session));
+    if (!user.p) {
+        return;
+    }
+    struct buf b;
+    buf_init(&b, LIMIT_TOPIC_BYTES);
+    buf_put(&b, STR("user:"));
+    buf_put(&b, user);
+    struct str topic = buf_str(&b);
+    struct session_subscribe sub = {.topics = &topic, .count = 1, .since = since};
+    struct native_bracket told = {.quiet = !since.p};
+    if (b.failed || !native_subscribe(n, &sub, &told)) {
+        wsession_out_of_memory(&n->base);
+    }
+    buf_fini(&b);
+}
+
+static void open_native(struct http_request *req, void *ctx)
+{
+    struct native *n = mem_try_alloc(sizeof(*n));
+    if (!n) {
+        http_reply_error(req, -E_NO_MEMORY, NULL);
+        return;
+    }
+    list_init(&n->waiting);
+    struct str since = http_query(req, "since");
+    http_request_ref(req); // `since` lives as long
+    if (wsession_open_take(&n->base, req, ctx, &ops)) {
+        say_connected(n);
+        join_own_topic(n, since);
+    }
+    http_request_unref(req);
+}
+
+void native_routes(struct router *r, struct hub_worker *hub)
+{
+    static const char *const paths[] = {"/api/v1/ws", "/ws"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        router_add(r, &(struct route){.kind = ROUTE_UPGRADE,
+                                      .method = HTTP1_GET,
+                                      .pattern = paths[i],
+                                      .handle = open_native,
+                                      .ctx = hub});
+    }
+}

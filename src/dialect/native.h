@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// The native dialect: JSON messages on a WebSocket, topics on request. Shared by native.c (what
+// goes out) and native_in.c (what comes in).
+#ifndef CLAIRON_DIALECT_NATIVE_H
+#define CLAIRON_DIALECT_NATIVE_H
+
+#include "base/list.h"
+#include "dialect/wsession.h"
+#include "http/route.h"
+#include "hub/worker.h"
+
+// Adds its routes; `hub` is the worker's and outlives the router.
+void native_routes(struct router *r, struct hub_worker *hub);
+
+// ---- Inside the dialect.
+
+struct native {
+    struct wsession base; // first
+    // Brackets asked for and over, and answers that must not come before the end of those asked for
+    // by then.
+    uint64_t brackets_asked, brackets_over;
+    struct list waiting;
+    unsigned waiting_count;
+};
+
+// What a subscription brings back with each of its answers; its `ref` in the session.
+struct native_bracket {
+    char *ref;   // raw JSON, owned; NULL: none
+    char *event; // owned; NULL unless the client named an event type
+    bool quiet;  // of a topic that the client did not ask for
+};
+// False without memory: nothing happened. Answered by the session.
+bool native_subscribe(struct native *n, const struct session_subscribe *sub,
+                      const struct native_bracket *told) MUST_CHECK;
+// Sends now, or when the brackets asked for so far are over. False: too many wait.
+bool native_send_in_turn(struct native *n, const struct frames *f) MUST_CHECK;
+
+void native_message(struct wsession *w, const struct wmessage *m);
+
+#endif

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+// WebSocket and session, tied together.
+#include "dialect/wsession.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "hub/realm.h"
+#include "wire/cursor.h"
+#include "wire/ws_handshake.h"
+
+#define MESSAGE_BYTES_MAX ((size_t)2 * LIMIT_BODY_BYTES) // of one message out that is no event
+#define REF_BYTES_MAX     256                            // it comes back on every answer
+#define CLOSE_OVERLOAD    1013
+
+// --- life
+// ----------------------------------------------------------------------------------------------------------
+
+struct wsession *wsession_ref(struct wsession *w)
+{
+    w->refs++;
+    return w;
+}
+
+void wsession_unref(struct wsession *w)
+{
+    ASSERT(w->refs > 0);
+    if (--w->refs == 0) {
+        w->ops->free(w);
+    }
+}
+
+static void on_closed(struct ws *ws, void *arg, int code)
+{
+    (void)ws;
+    (void)code;
+    struct wsession *w = arg;
+    struct session *s = w->session;
+    w->ws = NULL;
+    w->session = NULL;
+    session_free(s);
+    if (w->ops->closed) {
+        w->ops->closed(w);
+    }
+    wsession_unref(w);
+}
+
+static void on_drained(struct ws *ws, void *arg)
+{
+    (void)ws;
+    struct wsession *w = arg;
+    if (!w->held) {
+        session_writable(w->session);
+    }
+}
+
+static void on_text(struct ws *ws, void *arg, struct str text);
+static void on_limited(struct ws *ws, void *arg, struct str text);
+
+static const struct ws_ops socket_ops = {
+    .on_text = on_text,
+    .on_limited = on_limited,
+    .on_drained = on_drained,
+    .on_closed = on_closed,
+};
+
+// A browser drops the connection unless one of those it offers is chosen.
+static struct str choose_protocol(const struct http_request *req)
+{
+    struct str chosen = STR_NONE, item;
+    for (struct http1_list it = ws_offered(req); http1_list_next(&it, &item);) {
+        if (str_is(item, "clairon.v1")) {
+            return item;
+        }
+        if (!chosen.p && str_starts(item, STR("bearer."))) {
+            chosen = item;
+        }
+    }
+    return chosen;
+}
+
+bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub_worker *hub,
+                        const struct wsession_ops *ops)
+{
+    w->ops = ops;
+    w->hub = hub;
+    w->refs = 1;
+    w->session = session_new(hub->fanout, http_principal(req), ops->sink, w);
+    if (!w->session) {
+        http_reply_error(req, -E_NO_MEMORY, NULL);
+        wsession_unref(w);
+        return false;
+    }
+    if (!ws_upgrade(req, choose_protocol(req), &socket_ops, w, &w->ws)) {
+        session_free(w->session);
+        w->session = NULL;
+        wsession_unref(w);
+        return false;
+    }
+    return true;
+}
+
+int64_t wsession_wall_ms(const struct wsession *w)
+{
+    return loop_now(ws_loop(w->ws)).wall_ms;
+}
+
+uint64_t wsession_epoch(const struct wsession *w)
+{
+    return w->hub->realm->epoch;
+}
+
+// --- out
+// -----------------------------------------------------------------------------------------------------------
+
+void wsession_out_of_memory(struct wsession *w)
+{
+    if (w->ws) {
+        ws_close(w->ws, CLOSE_OVERLOAD, "out of memory");
+    }
+}
+
+void wsession_send(struct wsession *w, const struct buf *message)
+{
+    if (!w->ws) {
+        return;
+    }
+    if (message->failed) {
+        wsession_out_of_memory(w);
+        return;
+    }
+    ws_send_text(w->ws, buf_str(message));
+}
+
+void wsession_send_frames(struct wsession *w, const struct frames *f)
+{
+    if (!w->ws) {
+        return;
+    }
+    struct rcbuf *frames = frames_failed(f) ? NULL : rcbuf_try_new(buf_str(&f->out));
+    if (!frames) {
+        wsession_out_of_memory(w);
+        return;
+    }
+    if (rcbuf_str(frames).len > 0) {
+        ws_send_frames(w->ws, frames);
+    }
+    rcbuf_unref(frames);
+}
+
+static void put_refusal(struct buf *b, const struct wrefusal *r)
+{
+    buf_put(b, STR("{\"type\":\"WEBSOCKET_ERROR\",\"data\":{\"code\":"));
+    buf_put_json(b, str_of(err_code(r->err)));
+    buf_put(b, STR(",\"message\":"));
+    buf_put_json(b, str_of(r->text && r->text[0] ? r->text : err_text(r->err)));
+    buf_putc(b, '}');
+    if (r->topic.p) {
+        buf_put(b, STR(",\"topic\":"));
+        buf_put_json(b, r->topic);
+    }
+    if (r->ref.p) {
+        buf_put(b, STR(",\"ref\":"));
+        buf_put(b, r->ref);
+    }
+    buf_putc(b, '}');
+}
+
+void wsession_refuse(struct wsession *w, const struct wrefusal *r)
+{
+    struct buf b;
+    buf_init(&b, MESSAGE_BYTES_MAX);
+    put_refusal(&b, r);
+    wsession_send(w, &b);
+    buf_fini(&b);
+}
+
+static enum sink_room room(struct wsession *w)
+{
+    if (!w->ws || !ws_is_open(w->ws)) {
+        return SINK_FULL; // for good
+    }
+    if (ws_is_blocked(w->ws) || ws_unsent_bytes(w->ws) > LIMIT_RUN_BYTES) {
+        ws_want_drained(w->ws);
+        return SINK_FULL;
+    }
+    return SINK_MORE;
+}
+
+// The event's frames, made by the first connection that needs them. NULL without memory.
+static struct rcbuf *shared_frames(struct wsession *w, const struct event *e,
+                                   struct sink_frames *frames)
+{
+    struct rcbuf **slot = &frames->frames[w->ops->variant];
+    if (!*slot) {
+        struct frames f;
+        frames_init(&f);
+        w->ops->put_event(&f, e, wsession_epoch(w));
+        *slot = frames_failed(&f) ? NULL : rcbuf_try_new(buf_str(&f.out));
+        frames_fini(&f);
+    }
+    return *slot;
+}
+
+enum sink_room wsession_event(void *sink, struct event *e, struct sink_frames *frames,
+                              bool in_bracket)
+{
+    (void)in_bracket;
+    struct wsession *w = sink;
+    struct rcbuf *bytes = shared_frames(w, e, frames);
+    if (!bytes) {
+        wsession_out_of_memory(w);
+    } else if (rcbuf_str(bytes).len > 0) {
+        ws_send_frames(w->ws, bytes);
+    }
+    return room(w);
+}
+
+void wsession_hold(struct wsession *w)
+{
+    w->held = true;
+    session_hold(w->session);
+}
+
+void wsession_release(struct wsession *w)
+{
+    w->held = false;
+    if (w->session && room(w) == SINK_MORE) {
+        session_writable(w->session);
+    }
+}
+
+// --- in
+// ------------------------------------------------------------------------------------------------------------
+
+static void refuse_message(struct wsession *w, int err, const char *text, struct str ref)
+{
+    wsession_refuse(w, &(struct wrefusal){.err = err, .text = text, .ref = ref});
+}
+
+static void send_pong(struct wsession *w, struct str ref)
+{
+    struct buf b;
+    buf_init(&b, MESSAGE_BYTES_MAX);
+    buf_put(&b, STR("{\"type\":\"pong\""));
+    if (w->ops->pong_cursor) {
+        buf_put(&b, STR(",\"cursor\":\""));
+        cursor_put(&b, realm_cursor(w->hub->realm, session_position(w->session)));
+        buf_putc(&b, '"');
+    }
+    if (ref.p) {
+        buf_put(&b, STR(",\"ref\":"));
+        buf_put(&b, ref);
+    }
+    buf_putc(&b, '}');
+    wsession_send(w, &b);
+    buf_fini(&b);
+}
+
+static void send_websocket_pong(struct wsession *w, struct str ref)
+{
+    struct buf b;
+    buf_init(&b, MESSAGE_BYTES_MAX);
+    buf_put(&b, STR("{\"type\":\"WEBSOCKET_PONG\",\"data\":{\"timestamp\":\""));
+    buf_put_time(&b, wsession_wall_ms(w));
+    buf_put(&b, STR("\"}"));
+    if (ref.p) {
+        buf_put(&b, STR(",\"ref\":"));
+        buf_put(&b, ref);
+    }
+    buf_putc(&b, '}');
+    wsession_send(w, &b);
+    buf_fini(&b);
+}
+
+// `ref` without white space, in the arena. False: refused.
+static bool read_ref(struct wsession *w, struct wmessage *m)
+{
+    struct json_val ref = json_get(m->object, "ref");
+    if (ref.type == JSON_NONE) {
+        return true;
+    }
+    struct buf b;
+    buf_init(&b, REF_BYTES_MAX);
+    json_put_minified(&b, ref);
+    bool fits = !b.failed;
+    m->ref = fits ? arena_try_copy(m->arena, buf_str(&b)) : STR_NONE;
+    buf_fini(&b);
+    if (!m->ref.p) {
+        refuse_message(w, -E_BAD_REQUEST, "`ref` is longer than 256 bytes.", STR_NONE);
+        return false;
+    }
+    return true;
+}
+
+static void take_message(struct wsession *w, struct wmessage *m)
+{
+    if (!read_ref(w, m)) {
+        return;
+    }
+    struct json_val type = json_get(m->object, "type");
+    if (type.type == JSON_STRING) {
+        m->type = json_string(type, m->arena);
+        if (!m->type.p) {
+            refuse_message(w, -E_NO_MEMORY, NULL, m->ref);
+            return;
+        }
+    } else if (type.type != JSON_NONE) {
+        refuse_message(w, -E_UNKNOWN_TYPE, "`type` must be a string.", m->ref);
+        return;
+    }
+    if (m->type.p && str_is(m->type, "ping")) {
+        send_pong(w, m->ref);
+    } else if (m->type.p && str_is(m->type, "WEBSOCKET_PING")) {
+        send_websocket_pong(w, m->ref);
+    } else if (m->type.p && str_is(m->type, "WEBSOCKET_PONG")) {
+        return; // an answer; the socket's own pings need none
+    } else {
+        w->ops->message(w, m);
+    }
+}
+
+static void refuse_json(struct wsession *w, size_t offset)
+{
+    char text[96];
+    (void)snprintf(text, sizeof(text),
+                   "The message is not JSON, or nested deeper than %d levels, at byte %zu.",
+                   LIMIT_JSON_DEPTH, offset);
+    refuse_message(w, -E_BAD_JSON, text, STR_NONE);
+}
+
+static void on_text(struct ws *ws, void *arg, struct str text)
+{
+    (void)ws;
+    struct wsession *w = arg;
+    struct arena arena;
+    struct wmessage m = {.arena = &arena};
+    size_t offset;
+    if (str_is(text, "ping")) {
+        send_pong(w, STR_NONE);
+        return;
+    }
+    if (json_parse(text, LIMIT_JSON_DEPTH, &m.object, &offset) != 0) {
+        refuse_json(w, offset);
+        return;
+    }
+    if (m.object.type != JSON_OBJECT) {
+        refuse_message(w, -E_UNKNOWN_TYPE, "A message is a JSON object with a `type`, or `ping`.",
+                       STR_NONE);
+        return;
+    }
+    arena_init(&arena, (size_t)4 * LIMIT_MESSAGE_BYTES);
+    take_message(w, &m);
+    arena_fini(&arena);
+}
+
+static void on_limited(struct ws *ws, void *arg, struct str text)
+{
+    (void)ws;
+    struct wsession *w = arg;
+    struct arena arena;
+    struct wmessage m = {.arena = &arena};
+    size_t offset;
+    arena_init(&arena, LIMIT_MESSAGE_BYTES);
+    bool object =
+        json_parse(text, LIMIT_JSON_DEPTH, &m.object, &offset) == 0 && m.object.type == JSON_OBJECT;
+    if (!object || read_ref(w, &m)) {
+        char why[96];
+        (void)snprintf(why, sizeof(why),
+                       "More than %d messages in a second: this one was not taken.",
+                       LIMIT_MESSAGES_PER_SECOND);
+        refuse_message(w, -E_RATE_LIMITED, why, m.ref);
+    }
+    arena_fini(&arena);
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// A WebSocket and the session it stands for: what all dialects on WebSockets have in common. Frames
+// are shared between connections, a slow socket holds its session, messages in are taken apart and
+// pings answered. All on the worker's thread.
+//
+// A dialect puts a `struct wsession` first in its own struct. Life: wsession_open -> calls of the
+// ops -> the socket ends: `ws` and `session` are NULL from then on, ops->closed -> the last
+// reference goes: ops->free.
+#ifndef CLAIRON_DIALECT_WSESSION_H
+#define CLAIRON_DIALECT_WSESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/str.h"
+#include "dialect/frames.h"
+#include "http/request.h"
+#include "http/websocket.h"
+#include "hub/session.h"
+#include "hub/sink.h"
+#include "hub/worker.h"
+#include "wire/json.h"
+
+// Numbers of the shared frames; below SINK_VARIANTS_MAX.
+enum variant { VARIANT_NATIVE, VARIANT_DEPLOYMENT, VARIANT_TICKET };
+
+struct wsession;
+
+// A message from the client: a JSON object. Everything dies when the call returns.
+struct wmessage {
+    struct str type; // p = NULL: none
+    struct json_val object;
+    struct str ref; // raw JSON; p = NULL: none
+    struct arena *arena;
+};
+
+struct wsession_ops {
+    const struct sink_ops
+        *sink; // its `event` is, or calls, wsession_event; the sink is the wsession
+    enum variant variant;
+    void (*put_event)(struct frames *f, const struct event *e, uint64_t epoch);
+    bool pong_cursor; // a pong says where the session is
+    // Anything but pings.
+    void (*message)(struct wsession *w, const struct wmessage *m);
+    void (*closed)(struct wsession *w); // may be NULL
+    void (*free)(struct wsession *w);
+};
+
+struct wsession {
+    const struct wsession_ops *ops;
+    struct hub_worker *hub;
+    struct ws *ws;           // NULL once it is closed
+    struct session *session; // the same
+    unsigned refs;
+    bool held; // the dialect has more to say before the session goes on, see wsession_hold
+};
+
+// Answers the Upgrade. `w` is zeroed memory of the dialect's, which this takes: false, when the
+// request was answered otherwise, has freed it.
+bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub_worker *hub,
+                        const struct wsession_ops *ops) MUST_CHECK;
+// For answers under way.
+struct wsession *wsession_ref(struct wsession *w);
+void wsession_unref(struct wsession *w);
+
+// All do nothing once it is closed. A buffer or frames that failed close the socket, for what the
+// client would miss.
+void wsession_send(struct wsession *w, const struct buf *message);
+void wsession_send_frames(struct wsession *w, const struct frames *f);
+void wsession_out_of_memory(struct wsession *w);
+
+struct wrefusal {
+    int err;
+    const char *text;      // NULL: the error's own
+    struct str ref, topic; // p = NULL: none
+};
+void wsession_refuse(struct wsession *w, const struct wrefusal *r);
+
+// For sink_ops.event.
+enum sink_room wsession_event(void *sink, struct event *e, struct sink_frames *frames,
+                              bool in_bracket);
+// Between events: the session waits, whatever the socket takes, until wsession_release.
+void wsession_hold(struct wsession *w);
+void wsession_release(struct wsession *w);
+
+int64_t wsession_wall_ms(const struct wsession *w);
+uint64_t wsession_epoch(const struct wsession *w);
+
+#endif
