@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Bump allocator for things that die together (one request, one submit, one configuration). Not thread-safe.
+// Bump allocator for things that die together (one request, one submit, one configuration). Not
+// thread-safe.
 #ifndef CLAIRON_BASE_ARENA_H
 #define CLAIRON_BASE_ARENA_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Invariants. ASSERT stays on in release builds; it states what this program guarantees and never judges
-// what a peer sent. On failure one line goes to standard error and the process aborts.
+// Invariants. ASSERT stays on in release builds; it states what this program guarantees and never
+// judges what a peer sent. On failure one line goes to standard error and the process aborts.
 #ifndef CLAIRON_BASE_ASSERT_H
 #define CLAIRON_BASE_ASSERT_H
 

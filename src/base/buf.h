@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A growable byte buffer with a maximum. Appending past the maximum, or without memory, sets `failed` and
-// changes nothing more; callers append freely and test once at the end. Owned by whoever initialised it.
+// A growable byte buffer with a maximum. Appending past the maximum, or without memory, sets
+// `failed` and changes nothing more; callers append freely and test once at the end. Owned by
+// whoever initialised it.
 #ifndef CLAIRON_BASE_BUF_H
 #define CLAIRON_BASE_BUF_H
 
@@ -29,7 +30,8 @@ void buf_putc(struct buf *b, char c);
 void buf_putf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_put_u64(struct buf *b, uint64_t n);
 void buf_put_i64(struct buf *b, int64_t n);
-// Room for `len` more bytes to be written at the returned place and then counted by buf_commit; NULL on failure.
+// Room for `len` more bytes to be written at the returned place and then counted by buf_commit;
+// NULL on failure.
 char *buf_reserve(struct buf *b, size_t len) MUST_CHECK;
 void buf_commit(struct buf *b, size_t len);
 void buf_consume(struct buf *b, size_t len); // drops bytes from the front

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The program's own log: one line per record on standard error, `level id message key=value…`, hostile bytes
-// escaped, at most 1,000 bytes a value. Any thread. base, wire and hub never log.
+// The program's own log: one line per record on standard error, `level id message key=value…`,
+// hostile bytes escaped, at most 1,000 bytes a value. Any thread. base, wire and hub never log.
 #ifndef CLAIRON_BASE_LOG_H
 #define CLAIRON_BASE_LOG_H
 
@@ -9,12 +9,13 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 void log_set_level(enum log_level min);
-// `id` is a stable short name of the message ("listener.emfile"); records of one id are limited to 10 per second.
+// `id` is a stable short name of the message ("listener.emfile"); records of one id are limited to
+// 10 per second.
 void log_write(enum log_level level, const char *id, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #define log_debug(id, ...) log_write(LOG_DEBUG, id, __VA_ARGS__)
-#define log_info(id, ...) log_write(LOG_INFO, id, __VA_ARGS__)
-#define log_warn(id, ...) log_write(LOG_WARN, id, __VA_ARGS__)
+#define log_info(id, ...)  log_write(LOG_INFO, id, __VA_ARGS__)
+#define log_warn(id, ...)  log_write(LOG_WARN, id, __VA_ARGS__)
 #define log_error(id, ...) log_write(LOG_ERROR, id, __VA_ARGS__)
 
 #endif

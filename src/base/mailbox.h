@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A queue from any thread to one: messages are intrusive nodes, taken out in order and all at once. The
-// owner sleeps in its own way (epoll, condition) and is woken by the `wake` callback only when it said it sleeps.
+// A queue from any thread to one: messages are intrusive nodes, taken out in order and all at once.
+// The owner sleeps in its own way (epoll, condition) and is woken by the `wake` callback only when
+// it said it sleeps.
 #ifndef CLAIRON_BASE_MAILBOX_H
 #define CLAIRON_BASE_MAILBOX_H
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Hash map from byte strings to pointers: open addressing, keyed by SipHash, grows and shrinks. It stores
-// neither key bytes nor values: keys are spans that live inside the value (or as long as it). Not thread-safe.
+// Hash map from byte strings to pointers: open addressing, keyed by SipHash, grows and shrinks. It
+// stores neither key bytes nor values: keys are spans that live inside the value (or as long as
+// it). Not thread-safe.
 #ifndef CLAIRON_BASE_MAP_H
 #define CLAIRON_BASE_MAP_H
 
@@ -33,7 +34,8 @@ void *map_get_hashed(const struct map *m, struct str key, uint64_t hash);
 // The key must not be present, value not NULL. -E_NO_MEMORY.
 int map_add(struct map *m, struct str key, void *value) MUST_CHECK;
 void *map_del(struct map *m, struct str key); // the value, or NULL when absent
-// Iteration: for (size_t i = 0; (v = map_next(m, &i));) ... Deleting the entry just returned is allowed.
+// Iteration: for (size_t i = 0; (v = map_next(m, &i));) ... Deleting the entry just returned is
+// allowed.
 void *map_next(const struct map *m, size_t *i);
 
 #endif

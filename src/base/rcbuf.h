@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An immutable, reference-counted run of bytes, shared between connections and threads (the count is atomic).
-// Filled once by its maker before it is shared.
+// An immutable, reference-counted run of bytes, shared between connections and threads (the count
+// is atomic). Filled once by its maker before it is shared.
 #ifndef CLAIRON_BASE_RCBUF_H
 #define CLAIRON_BASE_RCBUF_H
 

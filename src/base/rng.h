@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Seeded pseudo-random numbers (xoshiro256**): for jitter, sampling and simulation, never for secrets.
+// Seeded pseudo-random numbers (xoshiro256**): for jitter, sampling and simulation, never for
+// secrets.
 #ifndef CLAIRON_BASE_RNG_H
 #define CLAIRON_BASE_RNG_H
 

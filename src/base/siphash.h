@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed hash, so that peers who choose names can't choose collisions.
+// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed hash, so that peers who choose names can't
+// choose collisions.
 #ifndef CLAIRON_BASE_SIPHASH_H
 #define CLAIRON_BASE_SIPHASH_H
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// UTF-8 validation after table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing over U+10FFFF.
+// UTF-8 validation after table 3-7 of the Unicode standard: no overlong forms, no surrogates,
+// nothing over U+10FFFF.
 #ifndef CLAIRON_BASE_UTF8_H
 #define CLAIRON_BASE_UTF8_H
 
@@ -13,7 +14,7 @@ bool utf8_valid(struct str s);
 
 // Streaming check: starts at 0; a code point may be split between calls.
 struct utf8_state {
-    uint8_t need; // continuation bytes still to come
+    uint8_t need;      // continuation bytes still to come
     uint8_t low, high; // bounds of the next continuation byte
 };
 
