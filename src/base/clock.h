@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "base/compiler.h"
 #include "base/str.h"
 
 struct now {
@@ -15,6 +16,6 @@ struct now {
 struct now clock_now(void);
 int64_t clock_mono_us(void);
 // Parses RFC 3339 as buf_put_time writes it; -E_BAD_REQUEST.
-int clock_parse(struct str s, int64_t *ret_wall_ms) __attribute__((warn_unused_result));
+int clock_parse(struct str s, int64_t *ret_wall_ms) MUST_CHECK;
 
 #endif

@@ -48,7 +48,7 @@ static bool valid_by_definition(const unsigned char *p, size_t len)
     return true;
 }
 
-// Every sequence of up to three bytes, and of four with the bytes at the bounds.
+// Every pair of bytes, followed by bytes at the bounds of what may follow.
 static void test_all_sequences(void **state)
 {
     (void)state;
