@@ -2,10 +2,8 @@
 // A WebSocket (RFC 6455) on a connection that came by HTTP: whole text messages in, frames out.
 // Pings, pongs, limits and the closing handshake are done here. All on the worker's thread.
 //
-//   OPEN --ws_close, a fault, silence--> CLOSING (our Close is sent, the peer's awaited) -->
-//   lingering close
-//     +---- the peer's Close, reset ----------------------------------------------------> lingering
-//     close
+//   OPEN --ws_close--> CLOSING (our Close is sent, the peer's awaited) --> lingering close
+//     +-- the peer's Close, a fault, silence, a reader that is stuck ------> lingering close
 //
 // on_closed comes once, as soon as OPEN is left, at the end of that turn and never from inside a
 // call of the user's. After it the user must not touch the ws. Between leaving OPEN and on_closed

@@ -443,12 +443,9 @@ void conn_set_user(struct conn *c, const struct conn_ops *ops, void *arg)
     conn_resume_reading(c);
 }
 
-void conn_set_rest_max(struct conn *c, size_t rest_bytes_max)
+size_t conn_rest_bytes(const struct conn *c)
 {
-    ASSERT(rest_bytes_max > 0);
-    c->rest.max = rest_bytes_max > c->rest.len ? rest_bytes_max : c->rest.len;
-    c->rest_full = c->rest.len >= c->rest.max;
-    update_watch(c);
+    return c->rest.len;
 }
 
 void conn_shutdown(struct conn *c)

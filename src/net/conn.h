@@ -62,7 +62,7 @@ int conn_new_take(const struct conn_config *cfg, int fd, struct conn **ret) MUST
 // Hands the connection to another user from the next call on. What was not consumed is offered to
 // the new one.
 void conn_set_user(struct conn *c, const struct conn_ops *ops, void *arg);
-void conn_set_rest_max(struct conn *c, size_t rest_bytes_max);
+size_t conn_rest_bytes(const struct conn *c); // kept because they were not consumed
 
 // Both copy; failing for want of memory closes the connection.
 void conn_write(struct conn *c, struct str bytes);

@@ -162,9 +162,10 @@ void loop_turn(struct loop *l, int wait_ms)
     ASSERT(n >= 0 || errno == EINTR);
     l->events_count = n > 0 ? n : 0;
     l->now = clock_now();
-    l->events_at = -1; // timers may delete any watch of the batch
-    run_timers(l);
+    // Events first: after this process was stopped for a while, answers that lie there count before
+    // the deadlines they were late for.
     run_events(l);
+    run_timers(l);
     LIST_FOREACH(node, &l->hooks)
     {
         struct loop_hook *h = LIST_ENTRY(node, struct loop_hook, node);

@@ -2,7 +2,7 @@
 // The event loop of one worker thread: epoll, timers, a mailbox, and work put off to the end of the
 // turn. Everything here is called on the loop's own thread, except loop_post_take and loop_stop.
 //
-// A turn: wait; read the clock once; run due timers, then descriptor events and mails, then the
+// A turn: wait; read the clock once; run descriptor events and mails, then due timers, then the
 // hooks, then the tasks. What runs late in a turn may put off more: that is the next turn, which
 // then doesn't wait.
 #ifndef CLAIRON_NET_LOOP_H
