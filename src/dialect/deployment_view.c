@@ -113,15 +113,15 @@ static void put_last_progress(struct frames *f, const struct job *j)
         return;
     }
     struct buf *b = begin(f, "progress", str_of(j->id));
-    flat_put_number(b, "progress", j->progress);
+    flat_put_progress(b, "progress", j->progress);
     flat_put_text(b, "step", str_of(j->step));
     if (j->step_index >= 0) {
-        flat_put_number(b, "current_step", (double)j->step_index);
+        flat_put_int(b, "current_step", j->step_index);
     } else {
         flat_put_raw(b, "current_step", STR_NONE);
     }
     if (j->steps_total >= 0) {
-        flat_put_number(b, "total_steps", (double)j->steps_total);
+        flat_put_int(b, "total_steps", j->steps_total);
     } else {
         flat_put_raw(b, "total_steps", STR_NONE);
     }
@@ -152,7 +152,7 @@ static void put_last_status(struct frames *f, const struct sink_snapshot *s, uin
         flat_put_raw(b, "stalled", STR("true"));
     }
     flat_put_time(b, "timestamp", j->ended_ms ? j->ended_ms : j->updated_ms);
-    flat_put_number(b, "attempt", (double)j->attempt);
+    flat_put_int(b, "attempt", j->attempt);
     buf_put(b, STR(",\"snapshot\":true"));
     flat_put_cursor(b, "id", epoch, s->cursor);
     buf_putc(b, '}');

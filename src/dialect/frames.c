@@ -4,12 +4,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/err.h"
 #include "hub/history.h"
+#include "hub/job.h"
 #include "wire/cursor.h"
 #include "wire/ws_frame.h"
 
@@ -74,18 +74,16 @@ void flat_put_raw(struct buf *b, const char *name, struct str json)
     buf_put(b, json.p ? json : STR("null"));
 }
 
-void flat_put_number(struct buf *b, const char *name, double number)
+void flat_put_int(struct buf *b, const char *name, int64_t number)
 {
-    char text[40];
-    int len = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        len = snprintf(text, sizeof(text), "%.*g", digits, number);
-        if (strtod(text, NULL) == number) {
-            break;
-        }
-    }
-    ASSERT(len > 0 && (size_t)len < sizeof(text));
-    flat_put_raw(b, name, str_make(text, (size_t)len));
+    put_name(b, name);
+    buf_put_i64(b, number);
+}
+
+void flat_put_progress(struct buf *b, const char *name, double progress)
+{
+    put_name(b, name);
+    job_put_progress(b, progress);
 }
 
 void flat_put_time(struct buf *b, const char *name, int64_t wall_ms)

@@ -30,8 +30,8 @@ bool frames_failed(const struct frames *f); // out of memory, or larger than any
 
 void flat_put_text(struct buf *b, const char *name, struct str text); // p = NULL: null
 void flat_put_raw(struct buf *b, const char *name, struct str json);  // p = NULL: null
-// The shortest text that reads back as the same number.
-void flat_put_number(struct buf *b, const char *name, double number);
+void flat_put_int(struct buf *b, const char *name, int64_t number);
+void flat_put_progress(struct buf *b, const char *name, double progress);
 void flat_put_time(struct buf *b, const char *name, int64_t wall_ms);
 void flat_put_cursor(struct buf *b, const char *name, uint64_t epoch, uint64_t id);
 // The value as it stands in the event's data; null, or left out, when it is absent.

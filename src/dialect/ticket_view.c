@@ -74,17 +74,17 @@ void ticket_put_update(struct frames *f, const struct job *j, uint64_t epoch, ui
     put_text_if_set(b, "message", j->message);
     put_text_if_set(b, "step", j->step);
     if (j->progress_known) {
-        flat_put_number(b, "progress", j->progress);
+        flat_put_progress(b, "progress", j->progress);
     }
     put_text_if_set(b, "error", j->error);
     flat_put_time(b, "timestamp", j->ended_ms ? j->ended_ms : j->updated_ms);
     if (j->iteration >= 0) {
-        flat_put_number(b, "iteration", (double)j->iteration);
+        flat_put_int(b, "iteration", j->iteration);
     }
     if (j->stalled) {
         flat_put_raw(b, "stalled", STR("true"));
     }
-    flat_put_number(b, "attempt", (double)j->attempt);
+    flat_put_int(b, "attempt", j->attempt);
     buf_put(b, STR(",\"snapshot\":true"));
     if (cursor) {
         flat_put_cursor(b, "id", epoch, cursor);
