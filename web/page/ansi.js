@@ -4,10 +4,11 @@
 
 const RUNS_MAX = 100; // a line's further style changes are not shown, so that no line is dear to draw
 
-// CSI, then complete OSC/DCS/SOS/PM/APC strings, then other escapes, then lone controls (all but tab).
+// CSI, then complete OSC/DCS/SOS/PM/APC strings, then other escapes, then lone controls (all but tab). A string ends
+// before anything that could begin another, so that matching takes linear time.
 const CONTROL = new RegExp(
   '(?:\\x1b\\[|\\x9b)([0-?]*)([ -/]*)([@-~]?)' +
-  '|(?:\\x1b[\\]PX^_]|[\\x9d\\x90\\x98\\x9e\\x9f])[^\\x07\\x1b\\x9c]*(?:\\x07|\\x1b\\\\|\\x9c)' +
+  '|(?:\\x1b[\\]PX^_]|[\\x9d\\x90\\x98\\x9e\\x9f])[^\\x07\\x1b\\x90\\x98\\x9c-\\x9f]*(?:\\x07|\\x1b\\\\|\\x9c)' +
   '|\\x1b[ -/]*[0-~]?' +
   '|[\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f]', 'g');
 const ANY_CONTROL = /[\x00-\x08\x0a-\x1f\x7f-\x9f]/;

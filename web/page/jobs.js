@@ -62,6 +62,11 @@ export function toneOf(job) {
   return status === '' || WAITING.has(status) ? 'waiting' : 'active';
 }
 
+// The step as it is worth showing: not where it only repeats the status.
+export function stepOf(job) {
+  return job?.step && job.step !== job.status ? String(job.step) : '';
+}
+
 // When the attempt took up work, and for how long it has.
 export function elapsedMs(job, now) {
   const from = Date.parse(job.started_at ?? job.created_at ?? '');

@@ -3,7 +3,7 @@
 
 import * as api from './api.js';
 import { ago, count, moment, percent } from './format.js';
-import { isOpen, toneOf } from './jobs.js';
+import { isOpen, stepOf, toneOf } from './jobs.js';
 
 function byId(id) {
   return document.getElementById(id);
@@ -68,7 +68,7 @@ class Row {
     this.bar.ariaValueNow = String(Math.round(progress));
     this.fill.style.transform = `scaleX(${progress / 100})`;
     setText(this.percent, percent(progress));
-    setText(this.step, String(job.step ?? ''));
+    setText(this.step, stepOf(job));
     setText(this.message, job.error ?? job.message ?? '');
     this.updated.title = moment(job.updated_at);
     this.drawAge();

@@ -3,7 +3,7 @@
 
 import * as api from './api.js';
 import { count, duration, moment, percent, readable } from './format.js';
-import { elapsedMs, hasEnded, isOpen, KINDS, toneOf } from './jobs.js';
+import { elapsedMs, hasEnded, isOpen, KINDS, stepOf, toneOf } from './jobs.js';
 
 const MARKS = { good: '✓', bad: '✗', off: '⊘' };
 
@@ -82,7 +82,7 @@ export class JobView {
     badge.dataset.tone = tone;
     this.#drawBar(job, tone);
     setText(byId('project'), job?.project ?? job?.name ?? '');
-    setText(byId('step'), job?.step && job.step !== job.status ? String(job.step) : '');
+    setText(byId('step'), stepOf(job));
     setText(byId('message'), job ? job.message ?? '' : 'Nothing is known of it yet. It appears here as soon as it starts.');
     this.#drawOutcome(job);
     this.#drawCancel(job);
@@ -169,7 +169,7 @@ export class JobView {
 
   // Spoken by screen readers: status and step, not each move of the bar.
   #announce(job, status) {
-    const text = job ? [status, job.step].filter(Boolean).join(', ') : '';
+    const text = job ? [status, stepOf(job)].filter(Boolean).join(', ') : '';
     if (text !== this.#announced) {
       this.#announced = text;
       setText(byId('announcement'), text);

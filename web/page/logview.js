@@ -78,6 +78,7 @@ export class LogView {
     scroller.append(this.#space);
     scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     scroller.addEventListener('wheel', (event) => event.deltaY < 0 && this.#leave(), { passive: true });
+    scroller.addEventListener('keydown', (event) => this.#key(event));
     scroller.addEventListener('copy', (event) => this.#copy(event));
     new ResizeObserver(() => this.#measure()).observe(scroller);
     this.#measure();
@@ -134,6 +135,22 @@ export class LogView {
   #measure() {
     this.#lineHeight = parseFloat(getComputedStyle(this.#scroller).lineHeight) || 20;
     this.invalidate();
+  }
+
+  // The ends are far: there at once, instead of by the browser's animation.
+  #key(event) {
+    if (event.key === 'End') {
+      this.follow(true);
+    } else if (event.key === 'Home') {
+      this.#leave();
+      this.#map.go(0);
+      this.invalidate();
+    } else {
+      return;
+    }
+    clearTimeout(this.#settle);
+    this.#settle = 0;
+    event.preventDefault();
   }
 
   #leave() {
@@ -202,7 +219,7 @@ export class LogView {
     } else {
       this.#space.style.minWidth = '100%';
     }
-    if (!this.#settle || this.#follow) {
+    if (!this.#settle || this.#follow || this.#map.stuck) {
       this.#scroller.scrollTop = this.#map.scrollTop;
     }
     this.#map.place(this.#scroller.scrollTop);

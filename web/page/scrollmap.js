@@ -45,6 +45,11 @@ export class ScrollMap {
     this.#last = scrollTop;
   }
 
+  // The element can scroll no further, the text can: scrollTop has to be put right at once.
+  get stuck() {
+    return (this.#last <= 0 && this.top > 0) || (this.#last >= this.#real - 1 && this.top < this.#range);
+  }
+
   // Somebody scrolled: returns by how much scrollTop moved.
   scrolled(scrollTop, view) {
     const moved = scrollTop - this.#last;
@@ -52,14 +57,17 @@ export class ScrollMap {
     if (moved === 0) {
       return 0;
     }
-    const scaled = scrollTop * this.#factor;
     const fine = this.#factor !== 1 && Math.abs(moved) <= view;
-    this.top = Math.min(this.#range, Math.max(0, fine ? this.top + moved : scaled));
-    if (scrollTop <= 0) {
-      this.top = 0;
-    } else if (scrollTop >= this.#real - 1) {
+    this.go(fine ? this.top + moved : scrollTop * this.#factor);
+    return moved;
+  }
+
+  // To that place, or to the end next to it if scrollTop could not tell it from the end.
+  go(top) {
+    const blur = 1.5 * this.#factor;
+    this.top = top < blur ? 0 : Math.min(top, this.#range);
+    if (this.top > this.#range - blur) {
       this.top = this.#range;
     }
-    return moved;
   }
 }
