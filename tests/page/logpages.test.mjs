@@ -17,7 +17,7 @@ function setUp({ first = 1, last, most = 1000 }) {
     const from = Math.max(first, wanted.from);
     const to = Math.min(last, wanted.from + wanted.limit - 1, from + most - 1);
     const lines = Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => ({ line: from + i, message: `${from + i}` }));
-    asked.push({ ...wanted, answer: () => resolve({ lines, last }), fail: () => reject(new Error('away')) });
+    asked.push({ ...wanted, answer: () => resolve({ lines, first, last }), fail: () => reject(new Error('away')) });
   });
   return { log, asked, pages: new LogPages(log, fetch, () => {}) };
 }
@@ -60,6 +60,14 @@ test('lines that are gone for good end the search for them', async () => {
   await answerAll(asked);
   assert.equal(log.first, 61);
   assert.equal(log.missing(1, 90), null);
+});
+
+test('measuring finds where the log begins and ends', async () => {
+  const { log, asked, pages } = setUp({ first: 61, last: 90 });
+  log.restart(1);
+  pages.measure();
+  await answerAll(asked);
+  assert.deepEqual([log.first, log.last], [61, 90]);
 });
 
 test('an answer for an attempt that is over is dropped', async () => {

@@ -112,6 +112,9 @@ class JobPage {
     if (job?.log?.length > 0) {
       this.#log.put(job.log[0].line, job.log);
     }
+    if (this.#log.last > (job?.log?.length ?? 0)) {
+      this.#pages.measure();
+    }
     this.#logChanged();
     this.#view.show(job);
   }

@@ -24,6 +24,23 @@ export class LogPages {
     this.#pump();
   }
 
+  // Asks where the log begins and ends: what is at hand may not tell.
+  async measure() {
+    const { attempt } = this.#log;
+    const answer = await this.#fetch({ from: -1, limit: 1, attempt }).catch(() => null);
+    if (answer && attempt === this.#log.attempt) {
+      this.#bound(answer);
+      this.#changed();
+    }
+  }
+
+  #bound({ first, last }) {
+    if (first > 0) {
+      this.#log.dropBefore(first);
+      this.#log.extend(last);
+    }
+  }
+
   #next() {
     let { from } = this.#range;
     for (;;) {
@@ -60,15 +77,13 @@ export class LogPages {
     this.#pump();
   }
 
-  #take(from, { lines, last }) {
-    const first = lines.length > 0 ? lines[0].line : last + 1;
-    if (first > from) {
-      this.#log.dropBefore(first); // what was asked for is no longer kept
-    }
+  #take(from, answer) {
+    const { lines } = answer;
+    this.#bound(answer);
     if (lines.length > 0) {
-      this.#log.put(first, lines);
-    } else {
-      this.#pause();
+      this.#log.put(lines[0].line, lines);
+    } else if (from >= this.#log.first) {
+      this.#pause(); // there should be something
     }
     this.#changed();
   }
