@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// What the tests of the server run against: an httpd with real sockets on a thread of its own, and
+// a client that says exactly the bytes it is told to.
+#ifndef CLAIRON_HTTP_RIG_H
+#define CLAIRON_HTTP_RIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "http/httpd.h"
+
+struct rig_config {
+    const struct route *routes;
+    size_t routes_count;
+    struct http_limits limits; // all zero: the defaults
+    struct origin_config origins;
+    bool no_upgrades;
+    int (*authenticate)(void *ctx, const struct http_request *req, void **ret_principal);
+    void (*principal_unref)(void *principal);
+};
+
+struct rig;
+struct rig *rig_start(const struct rig_config *cfg);
+void rig_stop(struct rig *r); // asserts that nothing is left
+int64_t rig_metric(const struct rig *r, enum metric which);
+void rig_wait_metric(const struct rig *r, enum metric which, int64_t value);
+void rig_drain(struct rig *r, int ws_code); // httpd_drain on the server's thread
+
+// Client. Blocking; every read fails the test after 10 s.
+int rig_dial(const struct rig *r);
+int rig_dial_small(const struct rig *r, int receive_bytes); // with a small receive buffer
+void rig_say(int fd, const char *text);
+void rig_say_bytes(int fd, struct str bytes);
+void rig_read(int fd, char *p, size_t len); // all of it
+
+struct rig_reply {
+    int status;
+    char head[8192]; // with its empty line, NUL-terminated
+    char *body;      // NUL-terminated; freed by rig_reply_free
+    size_t body_len;
+};
+void rig_reply_read(int fd, struct rig_reply *ret); // one answer, chunked or not
+void rig_reply_read_head(int fd, struct rig_reply *ret);
+void rig_reply_free(struct rig_reply *reply);
+bool rig_reply_has(const struct rig_reply *reply, const char *text); // in the head
+// The peer has closed, after whatever it still sent.
+void rig_expect_end(int fd);
+// Sends one request on a connection of its own and gives the answer.
+void rig_ask(const struct rig *r, const char *request, struct rig_reply *ret);
+// The same; asserts the status, and that the error is JSON of that code (NULL: no body is looked
+// at).
+void rig_expect(const struct rig *r, const char *request, int status, const char *code);
+
+#endif
