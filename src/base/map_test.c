@@ -178,6 +178,12 @@ static void test_rng(void **state)
         assert_in_range(seen[i], 850, 1150);
     }
     assert_int_equal(rng_below(&a, 1), 0);
+    unsigned low =
+        0; // a bound at which a mere remainder would give the lowest third half of the time
+    for (int i = 0; i < 3000; i++) {
+        low += rng_below(&a, UINT64_C(3) << 62) < UINT64_C(1) << 62;
+    }
+    assert_in_range(low, 850, 1150);
     rng_init(&b, 43);
     assert_true(rng_next(&a) != rng_next(&b));
     // The first outputs of xoshiro256** for the state 1, 2, 3, 4.

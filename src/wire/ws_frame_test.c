@@ -242,6 +242,23 @@ static void test_fragments_limit(void **state)
     }
 }
 
+// The limit is for one message, not for the connection.
+static void test_many_messages(void **state)
+{
+    (void)state;
+    struct ws_decoder d;
+    ws_decoder_init(&d, WS_SERVER, MAX);
+    for (unsigned i = 0; i < 2 * LIMIT_FRAGMENTS; i++) {
+        char frames[] = "\x01\x81" M "a\x80\x81" M "b", *p = frames;
+        size_t len = sizeof(frames) - 1;
+        struct ws_event e;
+        assert_int_equal(ws_decoder_next(&d, &p, &len, &e), 0);
+        assert_true(e.type == WS_TEXT && str_is(e.data, "ab"));
+        assert_int_equal(ws_decoder_next(&d, &p, &len, &e), -E_AGAIN);
+    }
+    ws_decoder_fini(&d);
+}
+
 // A declared length costs nothing; what arrived costs at most about twice itself.
 static void test_memory_follows_arrival(void **state)
 {
@@ -423,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_client_role),
         cmocka_unit_test(test_close_codes),
         cmocka_unit_test(test_fragments_limit),
+        cmocka_unit_test(test_many_messages),
         cmocka_unit_test(test_memory_follows_arrival),
         cmocka_unit_test(test_in_place),
         cmocka_unit_test(test_no_memory),
