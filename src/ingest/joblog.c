@@ -117,13 +117,20 @@ static void on_drained(struct http_request *req, void *arg)
     }
 }
 
-static void begin_text(struct logread *l)
+// False: nobody wants the text; the rest is never called.
+static bool begin_text(struct logread *l)
 {
     static const struct http_request_ops ops = {.on_abort = on_abort, .on_drained = on_drained};
+    if (!http_is_open(l->req)) {
+        return false;
+    }
     l->streaming = true;
-    http_header_add(l->req, "X-Content-Type-Options", STR("nosniff"));
     http_stream_begin(l->req, 200, "text/plain; charset=utf-8");
+    if (!http_is_open(l->req)) {
+        return false; // a HEAD, which is answered by now, or the connection broke
+    }
     http_request_watch(l->req, &ops, l);
+    return true;
 }
 
 // A line that goes on in the next is one line of the text.
@@ -157,8 +164,9 @@ static void end_text_take(struct logread *l)
 
 static void go_on_text(struct logread *l, const struct store_lines *lines, bool done)
 {
-    if (!l->streaming) {
-        begin_text(l);
+    if (!l->streaming && !begin_text(l)) {
+        logread_free(l);
+        return;
     }
     if (!write_text(l, lines)) {
         fail_take(l, -E_NO_MEMORY);

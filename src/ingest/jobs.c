@@ -151,21 +151,6 @@ static struct str make_id(enum job_kind kind, char out[MADE_ID_BYTES])
     return str_make(out, len);
 }
 
-static bool is_named(struct json_val body, const char *name)
-{
-    enum json_type type = json_get(body, name).type;
-    return type != JSON_NONE && type != JSON_NULL;
-}
-
-static bool names_id(struct json_val body, enum job_kind kind)
-{
-    if (kind == KIND_BUILD) {
-        return is_named(body, "jobId") || is_named(body, "job_id") || is_named(body, "id");
-    }
-    return is_named(body, "id") || is_named(body, "deployment_id") ||
-           is_named(body, "deploymentId");
-}
-
 static bool may_be_empty(enum report_verb verb)
 {
     return verb == REPORT_CANCEL || verb == REPORT_DELETE;
@@ -188,8 +173,8 @@ static void handle_call(struct http_request *req, struct hub_worker *hub, enum j
     }
     char made[MADE_ID_BYTES];
     struct str id = http_param(req, "id");
-    if (verb == REPORT_CREATE && !names_id(body, kind)) {
-        id = make_id(kind, made);
+    if (verb == REPORT_CREATE) {
+        id = make_id(kind, made); // unless the body names one
     }
     struct report_fault fault = {0};
     int err = submit_add_call(c->submit, kind, verb, id, body, &fault);
