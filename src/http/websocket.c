@@ -298,16 +298,13 @@ static void on_eof(struct conn *c, void *arg)
 static void on_drained(struct conn *c UNUSED, void *arg)
 {
     struct ws *ws = arg;
-    if (ws->state != OPEN) {
-        return;
+    if (ws->state == OPEN && ws->ops->on_drained) {
+        ws->ops->on_drained(ws, ws->arg);
     }
-    if (ws->pong) {
+    if (ws->state == OPEN && ws->pong) {
         put_pong(ws, str_make(ws->pong, ws->pong_len));
         mem_free(ws->pong);
         ws->pong = NULL;
-    }
-    if (ws->ops->on_drained) {
-        ws->ops->on_drained(ws, ws->arg);
     }
 }
 
