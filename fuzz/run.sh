@@ -13,8 +13,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 status=0
-for source in "$here"/*.c; do
-    name=$(basename "$source" .c)
+for source in "$here"/*_fuzz.c; do
+    name=$(basename "$source" _fuzz.c)
     program=$build/fuzz/fuzz_$name
     found=$build/fuzz/found/$name
     mkdir -p "$scratch/$name" "$found"

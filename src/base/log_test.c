@@ -6,13 +6,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/types.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/assert.h"
 #include "base/str.h"
 
 static char said[100000]; // what went to standard error
@@ -138,33 +135,11 @@ static void test_many_ids(void **state)
     assert_int_equal(lines, 200);
 }
 
-static void break_an_invariant(void)
-{
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        ASSERT(1 + 1 == 3);
-        _exit(0);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status));
-}
-
-static void test_assert(void **state)
-{
-    (void)state;
-    capture(break_an_invariant);
-    assert_non_null(strstr(said, "invariant broken: 1 + 1 == 3"));
-    assert_non_null(strstr(said, "log_test.c"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels),   cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_long),     cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_many_ids), cmocka_unit_test(test_assert),
+        cmocka_unit_test(test_levels), cmocka_unit_test(test_hostile),  cmocka_unit_test(test_long),
+        cmocka_unit_test(test_rate),   cmocka_unit_test(test_many_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,30 +10,6 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "base/siphash.h"
-
-// Vectors of the reference implementation: key 00..0f, message 00..(n-1).
-static void test_siphash(void **state)
-{
-    (void)state;
-    static const struct {
-        size_t len;
-        uint64_t hash;
-    } rows[] = {
-        {0, 0x726fdb47dd0e0e31},  {1, 0x74f839c593dc67fd},  {7, 0xab0200f58b01d137},
-        {8, 0x93f5f5799a932462},  {15, 0xa129ca6149be45e5}, {16, 0x3f2acc7f57c29bdb},
-        {63, 0x958a324ceb064572},
-    };
-    const struct hash_key key = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
-    char message[64];
-    for (size_t i = 0; i < sizeof(message); i++) {
-        message[i] = (char)i;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_true(siphash(&key, str_make(message, rows[i].len)) == rows[i].hash);
-    }
-    assert_true(siphash(&key, STR_NONE) == rows[0].hash);
-}
 
 static const struct hash_key some_key = {1, 2};
 
@@ -161,50 +137,13 @@ static void test_no_memory(void **state)
     map_fini(&m);
 }
 
-static void test_rng(void **state)
-{
-    (void)state;
-    struct rng a, b;
-    rng_init(&a, 42);
-    rng_init(&b, 42);
-    unsigned seen[7] = {0};
-    for (int i = 0; i < 7000; i++) {
-        uint64_t n = rng_below(&a, 7);
-        assert_true(n < 7);
-        assert_true(n == rng_below(&b, 7)); // the same seed, the same numbers
-        seen[n]++;
-    }
-    for (int i = 0; i < 7; i++) {
-        assert_in_range(seen[i], 850, 1150);
-    }
-    assert_int_equal(rng_below(&a, 1), 0);
-    unsigned low =
-        0; // a bound at which a mere remainder would give the lowest third half of the time
-    for (int i = 0; i < 3000; i++) {
-        low += rng_below(&a, UINT64_C(3) << 62) < UINT64_C(1) << 62;
-    }
-    assert_in_range(low, 850, 1150);
-    rng_init(&b, 43);
-    assert_true(rng_next(&a) != rng_next(&b));
-    // The first outputs of xoshiro256** for the state 1, 2, 3, 4.
-    struct rng known = {{1, 2, 3, 4}};
-    static const uint64_t first[] = {11520, 0, 1509978240, 1215971899390074240};
-    for (size_t i = 0; i < ARRAY_LEN(first); i++) {
-        assert_true(rng_next(&known) == first[i]);
-    }
-    uint8_t x[64] = {0}, y[64] = {0};
-    random_bytes(x, sizeof(x));
-    random_bytes(y, sizeof(y));
-    assert_memory_not_equal(x, y, sizeof(x));
-    random_bytes(x, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_siphash),       cmocka_unit_test(test_basics),
-        cmocka_unit_test(test_against_model), cmocka_unit_test(test_churn),
-        cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_basics),
+        cmocka_unit_test(test_against_model),
+        cmocka_unit_test(test_churn),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

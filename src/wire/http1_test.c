@@ -452,40 +452,13 @@ static void test_responses(void **state)
     free(r);
 }
 
-static void test_writing(void **state)
-{
-    (void)state;
-    struct buf b;
-    buf_init(&b, 1000);
-    http1_put_field(&b, "X-A", STR("b c"));
-    http1_put_chunk(&b, STR(""));
-    http1_put_chunk(&b, STR("0123456789abcdef"));
-    assert_true(str_is(buf_str(&b), "X-A: b c\r\n10\r\n0123456789abcdef\r\n"));
-    static const char *const bad[] = {"a\r\nSet-Cookie: x", "a\n", "\r"};
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        buf_clear(&b);
-        http1_put_field(&b, "Location", str_of(bad[i]));
-        assert_true(b.failed);
-        assert_int_equal(b.len, 0);
-    }
-    buf_clear(&b);
-    http1_put_field(&b, "Location", str_make("a\0b", 3));
-    assert_true(b.failed);
-    buf_fini(&b);
-    for (int e = 0; e < E_NR; e++) { // every status of the table has a name
-        assert_string_not_equal(http1_reason(err_http_status(e)), "");
-    }
-    assert_string_equal(http1_reason(299), "");
-    assert_string_equal(http1_method_name(HTTP1_TRACE), "TRACE");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_request),     cmocka_unit_test(test_request_forms),
         cmocka_unit_test(test_refused_requests), cmocka_unit_test(test_limits),
         cmocka_unit_test(test_linear),           cmocka_unit_test(test_pipelined),
-        cmocka_unit_test(test_responses),        cmocka_unit_test(test_writing),
+        cmocka_unit_test(test_responses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
