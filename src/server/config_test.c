@@ -81,17 +81,17 @@ static void test_environ(void **state)
     struct config c;
     struct config_fault fault = {""};
     config_init(&c);
-    char *const good[] = {"CLAIRON__STORE__DATA=/d", "CLAIRON__CHANNELS__DEFAULT=a, b", "WEBSOCKET_ENABLED=false",
+    const char *const good[] = {"CLAIRON__STORE__DATA=/d", "CLAIRON__CHANNELS__DEFAULT=a, b", "WEBSOCKET_ENABLED=false",
                     "CLAIRON_SERVER=not ours", "PATH=/bin", "WEBSOCKET_CORS_ORIGIN=*", NULL};
-    assert_int_equal(config_read_environ(&c, good, &fault), 0);
+    assert_int_equal(config_read_environ(&c, (char *const *)(uintptr_t)good, &fault), 0);
     assert_true(str_is(c.store_data, "/d"));
     assert_int_equal(c.channels_default.count, 2);
     assert_false(c.websocket_enabled);
     assert_true(str_is(c.websocket_cors_origin, "*"));
-    char *const bad[] = {"CLAIRON__STORE__DTA=/d", NULL}, *const worse[] = {"CLAIRON__SERVER__WORKERS=x", NULL};
-    assert_int_not_equal(config_read_environ(&c, bad, &fault), 0);
+    const char *const bad[] = {"CLAIRON__STORE__DTA=/d", NULL}, *const worse[] = {"CLAIRON__SERVER__WORKERS=x", NULL};
+    assert_int_not_equal(config_read_environ(&c, (char *const *)(uintptr_t)bad, &fault), 0);
     assert_non_null(strstr(fault.text, "CLAIRON__STORE__DTA: unknown key"));
-    assert_int_not_equal(config_read_environ(&c, worse, &fault), 0);
+    assert_int_not_equal(config_read_environ(&c, (char *const *)(uintptr_t)worse, &fault), 0);
     config_fini(&c);
 }
 

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+// The store on disk: what goes away, and the gap that is written in the same transaction for each topic it was on. A
+// reader proposes, a batch of the writer's carries out: a few rows at a time.
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/assert.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "store/page.h"
+#include "store/sqlite_int.h"
+
+// Below this the write-ahead log is left alone.
+#define CHECKPOINT_BYTES (4 << 20)
+
+enum task_what { TASK_EVENTS, TASK_LOGS, TASK_CHUNKS, TASK_QUOTA, TASK_JOB, TASK_IDEMS };
+
+struct task {
+    struct store_task base;
+    enum task_what what;
+    int64_t upto; // id or rowid
+    int64_t ref, attempt;
+    int64_t wall_ms;
+    enum job_kind kind;
+    char id[LIMIT_ID_BYTES + 1];
+};
+
+static struct task *task_of(struct store_task *t)
+{
+    return CONTAINER_OF(t, struct task, base);
+}
+
+// --- proposing -----------------------------------------------------------------------------------------------------
+
+static int64_t ask_int(struct db *db, enum statement which, int64_t a, int64_t b)
+{
+    sqlite3_stmt *s = db_use(db, which);
+    if (!s) {
+        return 0;
+    }
+    int params = sqlite3_bind_parameter_count(s);
+    if (params > 0) {
+        (void)sqlite3_bind_int64(s, 1, a);
+    }
+    if (params > 1) {
+        (void)sqlite3_bind_int64(s, 2, b);
+    }
+    int64_t value = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+    db_done(s);
+    return value;
+}
+
+static struct task *propose(struct store_task **list, enum task_what what, int64_t upto)
+{
+    struct task *t = mem_try_alloc(sizeof(*t));
+    if (t) {
+        t->what = what;
+        t->upto = upto;
+        t->base.next = *list;
+        *list = &t->base;
+    }
+    return t;
+}
+
+static void propose_by_age(struct db *db, struct store_task **list, int64_t cutoff_ms)
+{
+    static const struct {
+        enum statement oldest;
+        enum task_what what;
+    } places[] = {{S_EVENT_OLDEST, TASK_EVENTS}, {S_LOG_OLD_UPTO, TASK_LOGS}, {S_CHUNK_OLD_UPTO, TASK_CHUNKS}};
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        int64_t upto = ask_int(db, places[i].oldest, cutoff_ms, 0);
+        if (upto > 0) {
+            (void)propose(list, places[i].what, upto);
+        }
+    }
+}
+
+// The attempt that wrote last is the one that may have written too much.
+static void propose_quota(struct db *db, struct store_task **list, uint64_t bytes_max)
+{
+    sqlite3_stmt *s = db_use(db, S_LOG_NEWEST);
+    if (!s) {
+        return;
+    }
+    int64_t ref = 0, attempt = 0;
+    if (sqlite3_step(s) == SQLITE_ROW) {
+        ref = sqlite3_column_int64(s, 0);
+        attempt = sqlite3_column_int64(s, 1);
+    }
+    db_done(s);
+    if (!ref || (uint64_t)ask_int(db, S_LOG_SUM, ref, attempt) <= bytes_max) {
+        return;
+    }
+    struct task *t = propose(list, TASK_QUOTA, 0);
+    if (t) {
+        t->ref = ref;
+        t->attempt = attempt;
+    }
+}
+
+static void propose_jobs(struct db *db, struct store_task **list, int64_t cutoff_ms)
+{
+    sqlite3_stmt *s = db_use(db, S_JOB_OLD);
+    if (!s) {
+        return;
+    }
+    (void)sqlite3_bind_int64(s, 1, cutoff_ms);
+    while (sqlite3_step(s) == SQLITE_ROW) {
+        struct task *t = propose(list, TASK_JOB, 0);
+        struct str id = column_str(s, 1);
+        if (t && id.len < sizeof(t->id)) {
+            t->kind = (enum job_kind)sqlite3_column_int(s, 0);
+            memcpy(t->id, id.p, id.len);
+        }
+    }
+    db_done(s);
+}
+
+struct store_task *sqlite_plan(struct store_reader *r, int64_t wall_ms, const struct store_policy *policy)
+{
+    struct db *db = &sqlite_reader_of(r)->db;
+    struct store_task *list = NULL;
+    int64_t cutoff_ms = wall_ms - policy->retention_ms;
+    propose_by_age(db, &list, cutoff_ms);
+    propose_quota(db, &list, policy->job_log_bytes);
+    propose_jobs(db, &list, cutoff_ms);
+    if (ask_int(db, S_IDEM_OLD, wall_ms, 0)) {
+        struct task *t = propose(&list, TASK_IDEMS, 0);
+        if (t) {
+            t->wall_ms = wall_ms;
+        }
+    }
+    return list;
+}
+
+void sqlite_tasks_free(struct store_task *t)
+{
+    while (t) {
+        struct store_task *next = t->next;
+        mem_free(task_of(t));
+        t = next;
+    }
+}
+
+int sqlite_checkpoint(struct store_reader *r)
+{
+    char path[4300];
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "%.4200s-wal", sqlite_of(r->store)->path);
+    if (stat(path, &st) == -1 || st.st_size < CHECKPOINT_BYTES) {
+        return 0;
+    }
+    int rc = sqlite3_wal_checkpoint_v2(sqlite_reader_of(r)->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return rc == SQLITE_BUSY ? 0 : db_error(rc);
+}
+
+// --- carrying out --------------------------------------------------------------------------------------------------
+
+struct removing {
+    struct sqlite_store *store;
+    struct gap_set gone;
+    enum gap_reason reason;
+    uint64_t max;
+};
+
+static int note(void *ctx, struct event *e)
+{
+    struct removing *r = ctx;
+    int err = gap_set_add_event(&r->gone, e, r->reason);
+    r->max = e->id > r->max ? e->id : r->max;
+    event_unref(e);
+    return err;
+}
+
+static int write_gaps(struct removing *r)
+{
+    struct gap_note *n;
+    for (size_t i = 0; (n = map_next(&r->gone.map, &i));) {
+        sqlite3_stmt *s = db_use(&r->store->db, S_GAP_PUT);
+        if (!s) {
+            return -E_IO;
+        }
+        bind_str(s, 1, n->topic);
+        (void)sqlite3_bind_int64(s, 2, (int64_t)n->row.first);
+        (void)sqlite3_bind_int64(s, 3, (int64_t)n->row.last);
+        (void)sqlite3_bind_int64(s, 4, (int64_t)n->row.count);
+        (void)sqlite3_bind_int64(s, 5, (int64_t)n->row.bytes);
+        (void)sqlite3_bind_int(s, 6, (int)r->reason);
+        int rc = sqlite3_step(s);
+        db_done(s);
+        if (rc != SQLITE_DONE) {
+            return db_error(rc);
+        }
+    }
+    return 0;
+}
+
+enum noted { NOTE_EVENT, NOTE_LOG, NOTE_CHUNK };
+
+// Notes every event of the rows, then `del` removes them; both take the same numbers.
+static int note_rows(struct removing *r, sqlite3_stmt *s, enum noted what)
+{
+    const struct hash_key *key = &r->store->key;
+    int rc = SQLITE_DONE, err = 0;
+    while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        if (what == NOTE_EVENT) {
+            struct event *e;
+            err = sqlite_row_event(s, key, &e);
+            err = err ? err : note(r, e);
+        } else {
+            err = what == NOTE_LOG ? sqlite_row_log(s, key, note, r) : sqlite_row_chunk(s, 0, key, note, r);
+        }
+    }
+    db_done(s);
+    return err ? err : db_error(rc);
+}
+
+static int remove_rows(struct removing *r, enum statement rows, enum statement del, enum noted what, int64_t a,
+                       int64_t b)
+{
+    const enum statement both[] = {rows, del};
+    for (unsigned i = 0; i < 2; i++) {
+        sqlite3_stmt *s = db_use(&r->store->db, both[i]);
+        if (!s) {
+            return -E_IO;
+        }
+        int params = sqlite3_bind_parameter_count(s);
+        (void)sqlite3_bind_int64(s, 1, a);
+        if (params > 1) {
+            (void)sqlite3_bind_int64(s, 2, b);
+        }
+        if (params > 2) {
+            (void)sqlite3_bind_int64(s, 3, INT64_MAX);
+        }
+        int err = note_rows(r, s, what);
+        if (err) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+// The oldest chunks of an attempt that is over its quota.
+static int run_quota(struct removing *r, const struct task *t)
+{
+    r->reason = GAP_QUOTA;
+    sqlite3_stmt *s = db_use(&r->store->db, S_LOG_QUOTA);
+    if (!s) {
+        return -E_IO;
+    }
+    (void)sqlite3_bind_int64(s, 1, t->ref);
+    (void)sqlite3_bind_int64(s, 2, t->attempt);
+    int rc = SQLITE_DONE, err = 0;
+    int64_t last_line = 0;
+    while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        last_line = sqlite3_column_int64(s, 9);
+        err = sqlite_row_log(s, &r->store->key, note, r);
+    }
+    db_done(s);
+    sqlite3_stmt *del = err || rc != SQLITE_DONE || !last_line ? NULL : db_use(&r->store->db, S_LOG_DEL_LINES);
+    if (!del) {
+        return err ? err : db_error(rc);
+    }
+    (void)sqlite3_bind_int64(del, 1, t->ref);
+    (void)sqlite3_bind_int64(del, 2, t->attempt);
+    (void)sqlite3_bind_int64(del, 3, last_line);
+    rc = sqlite3_step(del);
+    db_done(del);
+    return db_error(rc);
+}
+
+static int del_by(struct db *db, enum statement which, int64_t number)
+{
+    sqlite3_stmt *s = db_use(db, which);
+    if (!s) {
+        return -E_IO;
+    }
+    (void)sqlite3_bind_int64(s, 1, number);
+    int rc = sqlite3_step(s);
+    db_done(s);
+    return db_error(rc);
+}
+
+static int run_remove_job(struct removing *r, enum job_kind kind, struct str id)
+{
+    struct db *db = &r->store->db;
+    int64_t ref = db_ref(db, kind, id);
+    if (ref <= 0) {
+        return (int)ref;
+    }
+    int err = remove_rows(r, S_F_EVENT_JOB, S_EVENT_DEL_JOB, NOTE_EVENT, ref, 0);
+    err = err ? err : remove_rows(r, S_LOG_OF_JOB, S_LOG_DEL_JOB, NOTE_LOG, ref, 0);
+    return err ? err : del_by(db, S_JOB_DEL, ref);
+}
+
+static int run_task(struct removing *r, const struct task *t)
+{
+    r->reason = GAP_RETENTION;
+    switch (t->what) {
+    case TASK_EVENTS:
+        return remove_rows(r, S_EVENT_UPTO, S_EVENT_DEL_UPTO, NOTE_EVENT, t->upto, 0);
+    case TASK_LOGS:
+        return remove_rows(r, S_LOG_OLDEST, S_LOG_DEL_UPTO, NOTE_LOG, t->upto, 0);
+    case TASK_CHUNKS:
+        return remove_rows(r, S_CHUNK_OLDEST, S_CHUNK_DEL_UPTO, NOTE_CHUNK, t->upto, 0);
+    case TASK_QUOTA:
+        return run_quota(r, t);
+    case TASK_JOB:
+        return run_remove_job(r, t->kind, str_of(t->id));
+    case TASK_IDEMS:
+        return del_by(&r->store->db, S_IDEM_DEL, t->wall_ms);
+    }
+    UNREACHABLE();
+}
+
+static int finish(struct removing *r, int err, uint64_t *trimmed_max)
+{
+    err = err ? err : write_gaps(r);
+    gap_set_fini(&r->gone);
+    *trimmed_max = r->max > *trimmed_max ? r->max : *trimmed_max;
+    return err;
+}
+
+int sqlite_run_tasks(struct sqlite_store *s, struct store_task *t, uint64_t *trimmed_max)
+{
+    int err = 0;
+    for (; t && !err; t = t->next) {
+        struct removing r = {.store = s};
+        gap_set_init(&r.gone, &s->key);
+        err = finish(&r, run_task(&r, task_of(t)), trimmed_max);
+    }
+    return err;
+}
+
+int sqlite_remove_job(struct sqlite_store *s, enum job_kind kind, struct str id, enum gap_reason reason,
+                      uint64_t *trimmed_max)
+{
+    struct removing r = {.store = s, .reason = reason};
+    gap_set_init(&r.gone, &s->key);
+    return finish(&r, run_remove_job(&r, kind, id), trimmed_max);
+}
