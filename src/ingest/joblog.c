@@ -15,18 +15,21 @@
 #define LINES_MAX     1000
 #define PAGE_LINES    1000
 
-// A GET under way.
+// A GET under way: the job's row says where the log begins and ends, then come its lines.
 struct logread {
     struct http_request *req; // one reference
     struct hub_worker *hub;
     enum job_kind kind;
-    uint32_t attempt; // 0: the latest, until an answer says which
-    int64_t from;
-    uint64_t left; // lines still wanted
+    uint32_t attempt; // 0: the latest, until the row says which
+    int64_t from;     // as it was asked
+    uint64_t left;    // lines still wanted
     bool text;
-    // What came so far.
-    struct buf lines; // JSON only
-    uint32_t count, first, next, last;
+    // The log as it was when the row was read; `first` is raised to what is kept.
+    uint32_t first, last;
+    uint32_t next;
+    // JSON only.
+    struct buf lines;
+    bool any;
     // Text only.
     bool streaming; // the answer has begun
     bool
@@ -53,15 +56,15 @@ static void fail_take(struct logread *l, int err)
     logread_free(l);
 }
 
-// --- JSON
-// ------------------------------------------------------------------------------------------------------------
+// --- JSON --------------------------------------------------------------------------------------
 
 static void put_lines(struct logread *l, const struct store_lines *lines)
 {
     for (unsigned i = 0; i < lines->count; i++) {
-        if (l->count > 0 || i > 0) {
+        if (l->any) {
             buf_putc(&l->lines, ',');
         }
+        l->any = true;
         joblog_put_json(&l->lines, &lines->lines[i]);
     }
 }
@@ -91,8 +94,7 @@ static void reply_json_take(struct logread *l)
     buf_fini(&b);
 }
 
-// --- text
-// ------------------------------------------------------------------------------------------------------------
+// --- text --------------------------------------------------------------------------------------
 
 static void on_abort(struct http_request *req, void *arg)
 {
@@ -177,21 +179,14 @@ static void go_on_text(struct logread *l, const struct store_lines *lines, bool 
     }
 }
 
-// --- pages
-// -----------------------------------------------------------------------------------------------------------
+// --- pages -------------------------------------------------------------------------------------
 
 // Takes note of what a page says of the whole. True: nothing more is wanted, or there is nothing
 // more.
 static bool take_page(struct logread *l, const struct store_lines *lines)
 {
-    if (l->attempt == 0 || l->next == 0) {
-        l->attempt = lines->attempt; // the further pages are of the same
-        l->last = lines->last;       // and end where it ended when the first was read
+    if (lines->first_kept > l->first) {
         l->first = lines->first_kept;
-        l->next = l->from > 0 ? (uint32_t)l->from : lines->first_kept;
-        if (l->next == 0) {
-            l->next = 1;
-        }
     }
     if (lines->count > 0) {
         l->next = lines->lines[lines->count - 1].line + 1;
@@ -202,10 +197,14 @@ static bool take_page(struct logread *l, const struct store_lines *lines)
     return lines->count == 0 || l->left == 0 || l->next > l->last;
 }
 
-static void go_on_json(struct logread *l, const struct store_lines *lines, bool done)
+static void go_on(struct logread *l, const struct store_lines *lines)
 {
+    bool done = take_page(l, lines);
+    if (l->text) {
+        go_on_text(l, lines, done);
+        return;
+    }
     put_lines(l, lines);
-    l->count += lines->count;
     if (done || l->lines.len >= LIMIT_BODY_BYTES) {
         reply_json_take(l);
         return;
@@ -224,15 +223,8 @@ static void on_lines(struct read_req *r)
         logread_free(l);
     } else if (r->err) {
         fail_take(l, r->err);
-    } else if (r->lines.attempt == 0) {
-        fail_take(l, -E_NOT_FOUND);
     } else {
-        bool done = take_page(l, &r->lines);
-        if (l->text) {
-            go_on_text(l, &r->lines, done);
-        } else {
-            go_on_json(l, &r->lines, done);
-        }
+        go_on(l, &r->lines);
     }
     read_req_free(r);
 }
@@ -247,7 +239,7 @@ static int ask_lines(struct logread *l)
         .kind = l->kind,
         .id = http_param(l->req, "id"), // lives as long as the question
         .attempt = l->attempt,
-        .from = l->next ? (int64_t)l->next : l->from,
+        .from = l->next,
         .count_max = l->left < PAGE_LINES ? (unsigned)l->left : PAGE_LINES,
         .bytes_max = LIMIT_PAGE_BYTES,
         .last = l->last,
@@ -259,8 +251,58 @@ static int ask_lines(struct logread *l)
     return 0;
 }
 
-// --- the question
-// ----------------------------------------------------------------------------------------------------
+// --- the job's row -----------------------------------------------------------------------------
+
+// Where the reading begins: lines before the log was last started anew are none of it.
+static uint32_t start_of(const struct logread *l)
+{
+    int64_t from = l->from < 0 ? (int64_t)l->last + 1 + l->from : l->from;
+    if (from < (int64_t)l->first) {
+        return l->first;
+    }
+    return from > (int64_t)l->last ? l->last + 1 : (uint32_t)from;
+}
+
+static void on_row(struct read_req *r)
+{
+    struct logread *l = r->ctx;
+    int err = r->err;
+    if (!err && !r->job) {
+        err = -E_NOT_FOUND;
+    }
+    if (!err) {
+        l->attempt = r->job->attempt;
+        l->first = r->job->log_first ? r->job->log_first : 1;
+        l->last = r->job->last_line;
+        l->next = start_of(l);
+    }
+    if (!err && l->next > l->last) {
+        go_on(l, &(struct store_lines){.first_kept = l->first});
+    } else if (!err) {
+        err = ask_lines(l);
+    }
+    if (err) {
+        fail_take(l, err);
+    }
+    read_req_free(r);
+}
+
+static int ask_row(struct logread *l)
+{
+    struct read_req *r = read_req_new(READ_JOB);
+    if (!r) {
+        return -E_NO_MEMORY;
+    }
+    r->kind = l->kind;
+    r->id = http_param(l->req, "id"); // lives as long as the question
+    r->attempt = l->attempt;
+    r->done = on_row;
+    r->ctx = l;
+    l->hub->ask->read(l->hub->ask, r);
+    return 0;
+}
+
+// --- the question ------------------------------------------------------------------------------
 
 // Whichever of the two the client names first; JSON when it names neither.
 static bool wants_text(const struct http_request *req)
@@ -303,9 +345,6 @@ static const char *read_numbers(struct http_request *req, struct logread *l)
     if (from.p && read_from(from, &l->from) != 0) {
         return "`from` is the number of a line, negative to count from the end.";
     }
-    if (l->from == 0) {
-        l->from = 1;
-    }
     l->left = l->text ? UINT64_MAX : LINES_DEFAULT;
     if (limit.p) {
         if (str_to_u64(limit, &n) != 0 || n == 0) {
@@ -318,10 +357,6 @@ static const char *read_numbers(struct http_request *req, struct logread *l)
             return "`attempt` is a whole number from 1 on.";
         }
         l->attempt = (uint32_t)n;
-    }
-    // So many lines from the end are these, however many there are behind them by the next page.
-    if (l->from < 0 && (uint64_t)-l->from < l->left) {
-        l->left = (uint64_t)-l->from;
     }
     return NULL;
 }
@@ -342,7 +377,7 @@ static void handle_log(struct http_request *req, struct hub_worker *hub, enum jo
     l->kind = kind;
     l->text = wants_text(req);
     const char *why = read_numbers(req, l);
-    int err = why ? -E_BAD_REQUEST : ask_lines(l);
+    int err = why ? -E_BAD_REQUEST : ask_row(l);
     if (err) {
         http_reply_error(req, err, why);
         logread_free(l);

@@ -17,8 +17,7 @@
 #define LIST_DEFAULT 100
 #define LIST_MAX     300
 
-// --- one job
-// ---------------------------------------------------------------------------------------------------------
+// --- one job -----------------------------------------------------------------------------------
 
 // A GET under way.
 struct one {
@@ -73,9 +72,17 @@ static void on_tail(struct read_req *r)
     read_req_free(r);
 }
 
+// Lines of the log as it stands, since it was last started anew.
+static uint32_t lines_of(const struct job *j)
+{
+    return j->last_line - (j->log_first ? j->log_first - 1 : 0);
+}
+
 static int ask_tail(struct one *o)
 {
     const struct job *j = o->job;
+    uint32_t lines = lines_of(j);
+    unsigned wanted = lines < LIMIT_SNAPSHOT_LINES ? lines : LIMIT_SNAPSHOT_LINES;
     struct read_req *r = read_req_new(READ_LINES);
     if (!r) {
         return -E_NO_MEMORY;
@@ -84,8 +91,8 @@ static int ask_tail(struct one *o)
         (struct store_lines_query){.kind = j->kind,
                                    .id = str_of(j->id), // lives as long as the question
                                    .attempt = j->attempt,
-                                   .from = -(int64_t)LIMIT_SNAPSHOT_LINES,
-                                   .count_max = LIMIT_SNAPSHOT_LINES,
+                                   .from = -(int64_t)wanted,
+                                   .count_max = wanted,
                                    .bytes_max = LIMIT_SNAPSHOT_BYTES,
                                    .last = j->last_line,
                                    .tail = true};
@@ -104,7 +111,7 @@ static void on_job(struct snapshot_req *r)
         r->jobs[0] = NULL;
         err = o->job ? 0 : -E_NOT_FOUND;
     }
-    if (!err && o->job->last_line == 0) {
+    if (!err && lines_of(o->job) == 0) {
         one_reply_take(o, NULL);
     } else if (!err) {
         err = ask_tail(o);
@@ -136,8 +143,7 @@ static void handle_one(struct http_request *req, struct hub_worker *hub, enum jo
     hub->ask->snapshot(hub->ask, r);
 }
 
-// --- lists
-// -----------------------------------------------------------------------------------------------------------
+// --- lists -------------------------------------------------------------------------------------
 
 struct listing {
     struct http_request *req; // one reference
@@ -327,8 +333,7 @@ static void handle_list(struct http_request *req, struct hub_worker *hub, enum j
     hub->ask->read(hub->ask, r);
 }
 
-// --- the table
-// -------------------------------------------------------------------------------------------------------
+// --- the table ---------------------------------------------------------------------------------
 
 #define COLLECTIONS(X)                                                                             \
     X(deployment, "/api/v1/deployments", DEPLOYMENT)                                               \
