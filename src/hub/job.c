@@ -136,11 +136,10 @@ static int64_t earlier(int64_t a, int64_t b)
 int64_t job_next_deadline(const struct job *j)
 {
     int64_t next = INT64_MAX;
-    if (j->progress_pending) {
-        next = earlier(next, j->progress_next_mono_ms);
-    }
-    if (j->wide_pending) {
-        next = earlier(next, j->wide_next_mono_ms);
+    if (j->progress_pending) { // the wide topics wait for it, if they must
+        next = j->progress_next_mono_ms;
+    } else if (j->wide_pending) {
+        next = j->wide_next_mono_ms;
     }
     if (j->lease_s > 0) {
         bool grace = j->stalled && !j->cancel_requested;

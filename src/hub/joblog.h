@@ -22,6 +22,9 @@ struct joblog_line {
     bool cont;
 };
 
+// The level as we write it: debug info success warning error, from any case; "warn" is warning. p = NULL when unknown.
+struct str joblog_level(struct str text);
+
 // Calls `fn` for each line of the event's data in order; stops when it returns false. The spans live in the arena
 // or the data. -E_NO_MEMORY, -E_BAD_JSON (a damaged record).
 int joblog_each(struct str type, struct str data, int64_t wall_ms, struct arena *a,

@@ -22,10 +22,11 @@ struct event_draft {
     struct str data; // minified JSON
     uint32_t flags;  // EVENT_MEMORY, EVENT_LOG
     enum topic_scope scope;
+    uint32_t attempt; // may be the one before, when a new attempt pushes out the last progress of the old one
     uint32_t line, lines;
 };
 
-#define REDUCTION_DRAFTS_MAX 8 // pending progress narrow and wide, logs, status, completion
+#define REDUCTION_DRAFTS_MAX 8 // pending progress, stalled, logs, status, completion
 
 struct reduction {
     unsigned count;
@@ -34,14 +35,15 @@ struct reduction {
     bool merged;             // progress taken, no event yet
     bool duplicate;          // producer and seq seen before: nothing changed; `duplicate_id` is that report's event
     uint64_t duplicate_id;
-    bool save;               // the job must be written with this batch (false: progress only, saved later)
+    bool save;               // the job must be written with this batch (false: see job.dirty)
     bool remove;             // the job, its log and its history go
     bool created;            // a new attempt began
     char fault[160];         // with an error: what was wrong
 };
 
 // Applies the report to the copy and fills `ret`. Errors leave the copy to be thrown away: -E_CONFLICT (the state
-// machine, an old attempt, an open attempt), -E_NOT_FOUND (cancel or delete of nothing), -E_BAD_REQUEST, -E_NO_MEMORY.
+// machine, an old attempt, an open attempt), -E_NOT_FOUND (cancel, delete or mere lease of nothing), -E_TOO_LARGE,
+// -E_NO_MEMORY.
 // After ids are given the sequencer calls reduce_set_ids.
 int reduce_report(struct job *copy, const struct report *r, struct now now, struct arena *a,
                   struct reduction *ret) MUST_CHECK;

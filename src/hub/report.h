@@ -33,6 +33,7 @@ struct report_line {
 
 // Spans point into the submit's arena or the request's body, which live as long as the submit.
 struct report {
+    bool empty;        // says nothing of the job: renews its lease, if it has one
     enum job_kind kind;
     enum report_verb verb;
     struct str id;
@@ -43,6 +44,7 @@ struct report {
     uint32_t lease_s;  // 0 with lease_named: gives the lease up
     bool reset_iterations;
     // Members, absent when p = NULL / JSON_NONE / the flag is false.
+    // status and phase are words the kind knows, in any case.
     struct str status, phase, step, message, error, owner, project, name, stack_id, target_id, signal;
     bool progress_named, exit_code_named, step_index_named, steps_total_named, iteration_named;
     double progress;
@@ -60,8 +62,9 @@ struct report_fault {
     char text[160];
 };
 
-// A call of a job API. `id` is the one of the path (p = NULL for creates, where it is in the body or to be made);
-// `body` must be an object (JSON_NONE allowed for cancel and delete). -E_BAD_REQUEST, -E_TOO_LARGE, -E_NO_MEMORY.
+// A call of a job API. `id` is the one of the path; for a create the one to take if the body names none (p = NULL
+// then leaves ret->id absent). `body` must be an object (JSON_NONE allowed for cancel and delete).
+// -E_BAD_REQUEST, -E_TOO_LARGE, -E_NO_MEMORY.
 int report_from_call(enum job_kind kind, enum report_verb verb, struct str id, struct json_val body,
                      struct arena *a, struct report *ret, struct report_fault *fault) MUST_CHECK;
 // An event of a job type. 1 when its data names no job: then it is no report but a plain event. Else as above.

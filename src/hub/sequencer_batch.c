@@ -282,7 +282,7 @@ static int put_reduction(struct reducing *r, struct cached_job *cj, const struct
                                   .type = d->type,
                                   .data = d->data,
                                   .kind = j->kind,
-                                  .attempt = j->attempt,
+                                  .attempt = d->attempt,
                                   .job_id = str_of(j->id),
                                   .owner = str_of(j->owner),
                                   .project = str_of(j->project),
