@@ -103,7 +103,7 @@ const shown = (message, level = 'info', cont = false) => ({ message, level, time
 
 const PARTS = [
   ['a build line', event('JOB_LOG', { message: 'a', line: 7, lines: 1, attempt: 2 }), 7, 1, [shown('a')]],
-  ['a ticket line', event('TICKET_LOG', { message: 'a', level: 'error', line: 1, lines: 1 }), 1, 1, [shown('a', 'error')]],
+  ['a ticket line', event('TICKET_LOG', { message: 'a', level: 'ERROR', line: 1, lines: 1 }), 1, 1, [shown('a', 'error')]],
   ['deployment logs', event('DEPLOYMENT_LOGS_UPDATE', { logs: 'a\n\nb\n', line: 3, lines: 3 }), 3, 3,
     [shown('a'), shown(''), shown('b')]],
   ['an empty line', event('DEPLOYMENT_LOGS_UPDATE', { logs: '\n', line: 3, lines: 1 }), 3, 1, [shown('')]],

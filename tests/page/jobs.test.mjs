@@ -71,7 +71,7 @@ test('a higher attempt starts anew, a lower one is not heard', () => {
   assert.equal(again.ended_at, null);
   assert.equal(again.started_at, null);
   assert.equal(again.project, 'p');
-  assert.equal(again.created_at, at(1));
+  assert.equal(again.created_at, at(5));
   assert.equal(reduce(again, build('JOB_PROGRESS', { status: 'building', attempt: 1 })), again);
 });
 
@@ -83,6 +83,7 @@ test('what is not after the cursor changes nothing', () => {
 
 test('a log line leaves the state alone', () => {
   const job = after(build('JOB_PROGRESS', { status: 'building', message: 'work', progress: 5 }));
+  assert.equal(after(build('JOB_LOG', { message: 'a line', line: 1, lines: 1 })).status, 'queued');
   const next = reduce(job, build('JOB_LOG', { message: 'a line', level: 'info', line: 1, lines: 1 }, 7));
   assert.equal(next.message, 'work');
   assert.equal(next.status, 'building');
@@ -98,7 +99,9 @@ test('kinds, steps and tones', () => {
   assert.equal(kindNamed('job'), 'build');
   assert.equal(kindNamed('ticket'), 'ticket');
   assert.equal(kindNamed('constructor'), undefined);
-  assert.equal(stepOf({ status: 'building', step: 'building' }), '');
+  assert.equal(stepOf({ status: 'building', phase: 'building' }), '');
+  assert.equal(stepOf({ status: 'building', phase: 'completed' }), 'completed');
+  assert.equal(stepOf({ status: 'building', phase: 'building', step: null }), '');
   assert.equal(stepOf({ status: 'building', step: 'link' }), 'link');
   assert.equal(toneOf({ status: null }), 'waiting');
   assert.equal(toneOf({ status: 'IN_PROGRESS' }), 'active');

@@ -16,7 +16,8 @@ export function logPart(event) {
   const count = data.lines ?? texts.length;
   const goesOn = new Set(data.cont ?? []);
   const lines = texts.map((message, i) => ({
-    message, level: data.levels?.[i] ?? data.level ?? 'info', timestamp: event.timestamp, cont: goesOn.has(data.line + i),
+    message, level: (data.levels?.[i] ?? data.level ?? 'info').toLowerCase(), timestamp: event.timestamp,
+    cont: goesOn.has(data.line + i),
   }));
   return {
     attempt: data.attempt ?? 1, line: data.line, count, restart: data.append === false,

@@ -4,9 +4,11 @@
 import { isAfter } from './cursor.js';
 
 export const KINDS = {
-  deployment: { label: 'Deployment', prefix: 'deployment:', wide: 'deployment_events', events: 'DEPLOYMENT_' },
-  ticket: { label: 'Ticket', prefix: 'ticket:', wide: 'tickets', events: 'TICKET_' },
-  build: { label: 'Build', prefix: 'job:', wide: 'jobs', events: 'JOB_' },
+  deployment: {
+    label: 'Deployment', prefix: 'deployment:', wide: 'deployment_events', events: 'DEPLOYMENT_', first: 'pending',
+  },
+  ticket: { label: 'Ticket', prefix: 'ticket:', wide: 'tickets', events: 'TICKET_', first: 'IDLE' },
+  build: { label: 'Build', prefix: 'job:', wide: 'jobs', events: 'JOB_', first: 'queued' },
 };
 
 const LOG_TYPES = new Set(['DEPLOYMENT_LOGS_UPDATE', 'TICKET_LOG', 'JOB_LOG']);
@@ -64,7 +66,8 @@ export function toneOf(job) {
 
 // The step as it is worth showing: not where it only repeats the status.
 export function stepOf(job) {
-  return job?.step && job.step !== job.status ? String(job.step) : '';
+  const step = job?.step ?? job?.phase ?? '';
+  return step === job?.status ? '' : step;
 }
 
 // When the attempt took up work, and for how long it has.
@@ -74,19 +77,18 @@ export function elapsedMs(job, now) {
   return Number.isNaN(from) ? null : Math.max(0, to - from);
 }
 
-function blank(kind, id) {
+// An attempt that just began.
+function blank(kind, id, timestamp) {
   return {
-    kind, id, attempt: 0, status: null, progress: null, step: null, message: null, error: null, result: null,
-    owner: null, project: null, created_at: null, started_at: null, updated_at: null, ended_at: null, cursor: null,
+    kind, id, attempt: 0, status: KINDS[kind].first, progress: 0, step: null, message: null, error: null, result: null,
+    owner: null, project: null, created_at: timestamp, started_at: null, updated_at: timestamp, ended_at: null,
+    cursor: null,
   };
 }
 
-// What a new attempt starts with.
 function nextAttempt(job, attempt, timestamp) {
-  return {
-    ...blank(job.kind, job.id), attempt, owner: job.owner, project: job.project, name: job.name,
-    created_at: job.created_at ?? timestamp, cursor: job.cursor,
-  };
+  const { owner, project, name, iteration } = job;
+  return { ...blank(job.kind, job.id, timestamp), attempt, owner, project, name, iteration };
 }
 
 // Copies the members that are there under any of their names.
@@ -101,7 +103,8 @@ function take(job, data, names) {
 
 function takeState(job, data) {
   take(job, data, [
-    ['progress', 'progress'], ['message', 'message'], ['step', 'step', 'phase', 'current_step'],
+    ['progress', 'progress'], ['message', 'message'], ['step', 'step'], ['phase', 'phase'],
+    ['step_index', 'step_index'], ['total_steps', 'total_steps'],
     ['error', 'error', 'error_message'], ['result', 'result'], ['owner', 'user_id'], ['project', 'projectId'],
     ['name', 'name'], ['exit_code', 'exit_code'], ['signal', 'signal'], ['iteration', 'iteration'],
     ['stalled', 'stalled'], ['settled', 'settled'],
@@ -109,13 +112,13 @@ function takeState(job, data) {
 }
 
 function takeStatus(job, data, timestamp) {
-  const before = lower(job);
+  const ended = hasEnded(job);
   job.status = data.status ?? job.status;
-  if (!job.started_at && lower(job) !== '' && !WAITING.has(lower(job))) {
-    job.started_at = timestamp;
-  }
-  if (hasEnded(job) && !(before in ENDS)) {
-    job.ended_at = timestamp;
+  if (hasEnded(job)) {
+    job.ended_at = ended ? job.ended_at : timestamp;
+    job.progress = toneOf(job) === 'good' ? data.progress ?? 100 : job.progress;
+  } else if (!WAITING.has(lower(job))) {
+    job.started_at ??= timestamp;
   }
 }
 
@@ -130,7 +133,7 @@ export function reduce(job, event) {
     return null;
   }
   const data = event.data;
-  let next = { ...(job ?? { ...blank(kind, id), created_at: event.timestamp }) };
+  let next = { ...(job ?? blank(kind, id, event.timestamp)) };
   const attempt = data.attempt ?? Math.max(1, next.attempt);
   if (attempt < next.attempt) {
     return job;
@@ -140,8 +143,8 @@ export function reduce(job, event) {
   }
   if (!isLog(event)) {
     takeState(next, data);
+    takeStatus(next, data, event.timestamp);
   }
-  takeStatus(next, isLog(event) ? {} : data, event.timestamp);
   next.updated_at = event.timestamp;
   next.cursor = event.id;
   return next;

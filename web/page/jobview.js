@@ -140,6 +140,7 @@ export class JobView {
     return [
       ['Elapsed', elapsed === null ? null : duration(elapsed)],
       ['Attempt', job.attempt > 0 ? String(job.attempt) : null],
+      ['Step', job.step_index != null && job.total_steps != null ? `${job.step_index} of ${job.total_steps}` : null],
       ['Iteration', job.iteration ?? null],
       ['Started', moment(job.started_at)],
       ['Ended', moment(job.ended_at)],
