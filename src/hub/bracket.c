@@ -329,7 +329,12 @@ static struct event *repeat_progress(const struct session *s, const struct brack
                               .owner = str_of(j->owner),
                               .project = str_of(j->project),
                               .scope = j->progress_event_wide ? SCOPE_ALL : SCOPE_NARROW};
-    return event_try_new(&init, &s->fanout->realm->key);
+    struct event *e = event_try_new(&init, &s->fanout->realm->key);
+    if (e && !event_has_topic(e, t->name)) {
+        event_unref(e); // progress is not on deployment_logs_D
+        return NULL;
+    }
+    return e;
 }
 
 static void on_jobs(struct snapshot_req *r)

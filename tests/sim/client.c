@@ -47,7 +47,8 @@ static void check_content(struct client *c, const struct event *e)
             return;
         }
     }
-    ledger_fail(l, "client %u got %llu, which is on none of its topics", c->number, (unsigned long long)e->id);
+    ledger_fail(l, "client %u got %llu on %.*s (%s), which is none of its topics", c->number, (unsigned long long)e->id,
+                STR_ARG(e->topics[0].name), c->in_bracket ? "bracket" : "live");
 }
 
 static void check_order(struct client *c, const struct event *e, bool in_bracket)
@@ -176,7 +177,7 @@ static void on_snapshot(void *sink, const struct sink_snapshot *s)
     const char *status = NULL;
     for (size_t i = 0; s->job && i < l->count; i++) {
         const struct truth *t = &l->truths[i];
-        if (t->id > s->cursor || t->kind != s->job->kind ||
+        if (t->lost || t->id > s->cursor || t->kind != s->job->kind ||
             strcmp(t->job_id, s->job->id) != 0) {
             continue;
         }
@@ -191,8 +192,8 @@ static void on_snapshot(void *sink, const struct sink_snapshot *s)
             status = t->status;
         }
     }
-    if (c->w->lost_power_count || !s->job || attempt == 0) {
-        return; // what was shown may be gone with the power
+    if (!s->job || attempt == 0) {
+        return;
     }
     if (attempt != s->job->attempt || lines != s->job->last_line ||
         (status && strcmp(status, job_status_text(s->job)) != 0)) {
@@ -369,7 +370,7 @@ static void check_complete(struct client *c)
     uint64_t position = session_position(c->session);
     for (size_t i = 0; i < l->count && !l->failed; i++) {
         const struct truth *t = &l->truths[i];
-        if (t->epoch != c->w->realm.epoch || t->id > position || (t->flags & EVENT_MEMORY)) {
+        if (t->epoch != c->w->realm.epoch || t->lost || t->id > position || (t->flags & EVENT_MEMORY)) {
             continue;
         }
         for (unsigned k = 0; k < c->owed_count; k++) {

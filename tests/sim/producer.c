@@ -114,11 +114,21 @@ static void new_report(struct producer *p)
     }
 }
 
+// A report of mere progress makes an event that survives nothing, while the job's row keeps the value and the seq: sent
+// again after a crash it is a duplicate, and the event may never have been shown.
+static bool may_be_memory(const struct submit_item *item)
+{
+    const struct report *r = &item->report;
+    return item->is_report && (r->verb == REPORT_PROGRESS || (r->verb == REPORT_STATUS && r->kind == KIND_TICKET));
+}
+
 static void acknowledged(struct world *w, const struct submit *s)
 {
     for (unsigned i = 0; i < s->count; i++) {
-        if (s->items[i].id && !w->dead) {
-            ledger_ack(&w->ledger, s->items[i].id, s->answer.reached);
+        uint64_t id = s->items[i].id;
+        bool unseen = s->answer.duplicate && may_be_memory(&s->items[i]) && !ledger_find(&w->ledger, id);
+        if (id && !w->dead && !unseen) {
+            ledger_ack(&w->ledger, id, s->answer.reached);
         }
     }
 }

@@ -50,6 +50,7 @@ struct truth {
     char job_id[16];
     char status[16]; // of a job's status event, else empty
     bool ends;       // a terminal status
+    bool lost;       // with the power: it never was
     unsigned topics_count;
     char topics[LIMIT_TOPICS_PER_EVENT][40];
 };
@@ -75,8 +76,10 @@ void ledger_visible(struct ledger *l, uint64_t epoch, const struct event *e);
 void ledger_ack(struct ledger *l, uint64_t id, enum durability level);
 const struct truth *ledger_find(const struct ledger *l, uint64_t id);
 bool truth_has_topic(const struct truth *t, const char *topic);
-// At the end, with everything at rest: the store holds what was acknowledged and what was shown. Of epochs that ended
-// with a loss of power only what was acknowledged at `disk`.
+// At a start: what was committed in the moment of a crash and never shown before is there all the same; and what the
+// power took is lost, unless it was acknowledged at `disk`, which is a fault.
+void ledger_restart(struct ledger *l, struct world *w, bool power_loss);
+// At the end, with everything at rest: the store holds what was acknowledged and what was shown.
 void ledger_check_store(struct ledger *l, struct world *w);
 
 // --- client.c ------------------------------------------------------------------------------------------------------
@@ -177,8 +180,6 @@ struct world {
     unsigned actions_count;
     unsigned submits; // handed in and not answered
     unsigned faults;  // chance of a store fault, in 1/1000
-    uint64_t lost_power[16]; // epochs that ended so
-    unsigned lost_power_count;
     struct ledger ledger;
     uint64_t steps, crashes;
 };

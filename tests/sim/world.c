@@ -228,7 +228,7 @@ static bool adopt(void *ctx, struct job *j)
     return true;
 }
 
-static void start_hub(struct world *w)
+static void start_hub(struct world *w, bool power_loss)
 {
     // A few entries a segment and a few segments, so that readers meet the end of memory.
     struct memlog_limits limits = {.bytes_max = 600 + below(w, 8000), .segment_entries = 1 + below(w, 12),
@@ -242,6 +242,7 @@ static void start_hub(struct world *w)
     w->sequencer = sequencer_new(&w->realm, &w->info, &sequencer_ops, w);
     w->reader = w->store->ops->reader_new(w->store);
     ASSERT(w->reader);
+    ledger_restart(&w->ledger, w, power_loss);
     int err = w->store->ops->read_open(w->reader, adopt, w);
     ASSERT(err == 0);
     w->watch = (struct memlog_reader){0};
@@ -293,16 +294,10 @@ static void stop_hub(struct world *w)
 static void crash(struct world *w)
 {
     bool power = chance(w, 30);
-    uint64_t epoch = w->realm.epoch;
     stop_hub(w);
     w->crashes++;
-    if (power && w->lost_power_count < ARRAY_LEN(w->lost_power)) {
-        w->lost_power[w->lost_power_count++] = epoch;
-    } else {
-        power = false;
-    }
     store_model_crash(w->store, power, &w->rng, &w->info);
-    start_hub(w);
+    start_hub(w, power);
 }
 
 static void step(struct world *w)
@@ -398,7 +393,7 @@ const char *sim_run(uint64_t seed, enum plant plant, struct world *stats)
     for (unsigned i = 0; i < PRODUCERS; i++) {
         w.producers[i] = (struct producer){.w = &w, .number = i};
     }
-    start_hub(&w);
+    start_hub(&w, false);
     for (unsigned i = 0, steps = 40 + below(&w, STEPS_MAX - 40); i < steps && !w.ledger.failed; i++) {
         step(&w);
     }
