@@ -671,8 +671,9 @@ static void a_trickling_head_is_too_slow(void **state)
 {
     int fd = rig_dial(*state);
     struct rig_reply reply;
-    for (int i = 0; i < 40; i++) {
-        if (send(fd, "GET /hello HTTP/1.1\r\nX: 1111111111111111111111" + i, 1, MSG_NOSIGNAL) < 0) {
+    static const char text[] = "GET /hello HTTP/1.1\r\nX: 1111111111111111111111";
+    for (size_t i = 0; i < 40; i++) {
+        if (send(fd, &text[i], 1, MSG_NOSIGNAL) < 0) {
             break;
         }
         usleep(5000);
@@ -852,7 +853,7 @@ static void out_of_descriptors_the_server_goes_on(void **state)
     struct rig *r = *state;
     struct rlimit old, low;
     int fds[200];
-    size_t count = 0;
+    size_t count = 1;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
     int held = rig_dial(r), last = rig_dial(r);
     rig_say(held, GET("/hello"));
@@ -861,6 +862,7 @@ static void out_of_descriptors_the_server_goes_on(void **state)
     low.rlim_cur = 100;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
     // Client and server share the limit: sockets of both fill it.
+    fds[0] = dup(held);
     while (rig_metric(r, METRIC_ACCEPT_PAUSED) == 0 && count < ARRAY_LEN(fds)) {
         int fd = dup(held);
         if (fd >= 0) {

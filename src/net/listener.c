@@ -41,31 +41,29 @@ struct acceptor {
 
 // ---- Addresses ----
 
-static bool is_loopback(const struct sockaddr_storage *a)
+union address {
+    struct sockaddr any;
+    struct sockaddr_in in4;
+    struct sockaddr_in6 in6;
+};
+
+static bool is_loopback(const union address *a)
 {
-    if (a->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)a;
-        return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+    if (a->any.sa_family == AF_INET) {
+        return ntohl(a->in4.sin_addr.s_addr) >> 24 == 127;
     }
-    const struct sockaddr_in6 *in6 = (const void *)a;
-    return a->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+    return a->any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
 }
 
-static void describe(struct listener *l, const struct sockaddr_storage *a)
+static void describe(struct listener *l, const union address *a)
 {
     char host[INET6_ADDRSTRLEN];
+    bool v6 = a->any.sa_family == AF_INET6;
+    const void *ip = v6 ? (const void *)&a->in6.sin6_addr : (const void *)&a->in4.sin_addr;
     l->loopback = is_loopback(a);
-    if (a->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)a;
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-        l->port = ntohs(in->sin_port);
-        snprintf(l->text, sizeof(l->text), "%s:%u", host, (unsigned)l->port);
-    } else {
-        const struct sockaddr_in6 *in6 = (const void *)a;
-        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-        l->port = ntohs(in6->sin6_port);
-        snprintf(l->text, sizeof(l->text), "[%s]:%u", host, (unsigned)l->port);
-    }
+    l->port = ntohs(v6 ? a->in6.sin6_port : a->in4.sin_port);
+    inet_ntop(a->any.sa_family, ip, host, sizeof(host));
+    snprintf(l->text, sizeof(l->text), v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)l->port);
 }
 
 // -E_BAD_REQUEST: no such host.
@@ -227,9 +225,9 @@ static void on_acceptable(struct loop_watch *w, uint32_t events UNUSED)
     struct listener *l = CONTAINER_OF(w, struct listener, watch);
     struct acceptor *a = l->acceptor;
     for (int i = 0; i < ACCEPTS_PER_TURN && !a->paused; i++) {
-        struct sockaddr_storage peer = {0};
+        union address peer = {0};
         socklen_t len = sizeof(peer);
-        int fd = accept4(w->fd, (void *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(w->fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             a->told = false;
             hand_over_take(a, &(struct accepted){.fd = fd,
@@ -250,7 +248,7 @@ struct acceptor *acceptor_new(const struct acceptor_config *cfg)
     ASSERT(cfg->targets_count > 0 && cfg->pause_ms > 0);
     struct acceptor *a = mem_alloc(sizeof(*a));
     a->cfg = *cfg;
-    a->targets = mem_calloc(cfg->targets_count, sizeof(*a->targets));
+    a->targets = mem_calloc(cfg->targets_count, sizeof(void *));
     for (size_t i = 0; i < cfg->targets_count; i++) {
         a->targets[i] = cfg->targets[i];
     }
@@ -276,9 +274,9 @@ int acceptor_listen(struct acceptor *a, struct str host, uint16_t port, const st
     if (fd < 0) {
         return fd;
     }
-    struct sockaddr_storage address = {0};
+    union address address = {0};
     socklen_t len = sizeof(address);
-    int rc = getsockname(fd, (void *)&address, &len);
+    int rc = getsockname(fd, &address.any, &len);
     ASSERT(rc == 0);
     struct listener *l = mem_alloc(sizeof(*l));
     l->acceptor = a;

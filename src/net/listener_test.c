@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -207,12 +208,74 @@ static void out_of_descriptors_it_pauses_and_recovers(void **state)
     }
 }
 
+// ---- Workers on threads of their own ----
+
+struct threaded {
+    pthread_t thread;
+    struct accept_target target;
+    atomic_uint taken;
+};
+
+static void take_and_close(struct accept_target *t, const struct accepted *a)
+{
+    struct threaded *w = t->ctx;
+    close(a->fd);
+    w->taken++;
+    atomic_fetch_sub(&t->load, 1);
+}
+
+static void *work(void *arg)
+{
+    struct threaded *w = arg;
+    loop_run(w->target.loop);
+    return NULL;
+}
+
+static void connections_cross_to_other_threads(void **state)
+{
+    enum { CLIENTS = 200 };
+    struct threaded workers[WORKERS] = {0};
+    struct accept_target *targets[WORKERS];
+    struct fixture *f = *state;
+    const struct listener *l;
+    for (size_t i = 0; i < WORKERS; i++) {
+        struct threaded *w = &workers[i];
+        w->target.fn_take = take_and_close;
+        w->target.ctx = w;
+        assert_int_equal(loop_new(&w->target.loop), 0);
+        assert_int_equal(pthread_create(&w->thread, NULL, work, w), 0);
+        targets[i] = &w->target;
+    }
+    struct acceptor *a = acceptor_new(&(struct acceptor_config){.loop = f->loop,
+                                                                .metrics = metrics_of(f->table, 0),
+                                                                .targets = targets,
+                                                                .targets_count = WORKERS,
+                                                                .pause_ms = 20});
+    assert_int_equal(acceptor_listen(a, STR("::1"), 0, &l), 0);
+    uint16_t port6 = listener_port(l);
+    assert_int_equal(acceptor_listen(a, STR("127.0.0.1"), 0, &l), 0);
+    assert_true(port6 != 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        close(dial(listener_port(l)));
+    }
+    TURN_UNTIL(f, workers[0].taken + workers[1].taken + workers[2].taken == CLIENTS);
+    acceptor_free(a);
+    for (size_t i = 0; i < WORKERS; i++) {
+        loop_stop(workers[i].target.loop);
+        pthread_join(workers[i].thread, NULL);
+        assert_true(workers[i].taken > 0);
+        assert_int_equal(workers[i].target.load, 0);
+        loop_free(workers[i].target.loop);
+    }
+}
+
 int main(void)
 {
 #define ACCEPTOR_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         ACCEPTOR_TEST(addresses_are_read_and_told),
         ACCEPTOR_TEST(bad_addresses_are_refused),
+        ACCEPTOR_TEST(connections_cross_to_other_threads),
         ACCEPTOR_TEST(each_connection_goes_to_the_least_loaded),
         ACCEPTOR_TEST(out_of_descriptors_it_pauses_and_recovers),
     };

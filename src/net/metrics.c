@@ -30,7 +30,8 @@ struct metrics_table *metrics_table_new(size_t threads)
     struct metrics_table *t = mem_alloc(sizeof(*t));
     t->threads = threads;
     t->memory = mem_calloc(threads + 1, sizeof(struct metrics));
-    t->each = (void *)(((uintptr_t)t->memory + align - 1) / align * align);
+    size_t past = (uintptr_t)t->memory % align;
+    t->each = (void *)((char *)t->memory + (past ? align - past : 0));
     return t;
 }
 
