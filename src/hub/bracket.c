@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Joining late. A bracket goes through these stages, one bracket of a session at a time:
 //
-//   NEW -> [GAPS: what retention took since the cursor] -> [JOBS: jobs as of S] -> [TAILS: ends of their logs]
+//   NEW -> [GAPS: what retention took since the cursor] -> [JOBS: jobs as of S] -> [TAILS: ends of
+//   their logs]
 //       -> OLD: the topics the session is on are read up to max(P, since, S); where that ends is C
-//       -> OPEN: subscribed, gaps and snapshots are told -> EVENTS: missed events <= C -> caught_up, topics join
+//       -> OPEN: subscribed, gaps and snapshots are told -> EVENTS: missed events <= C ->
+//       caught_up, topics join
 //
-// The session stands still between P and OLD, so that nothing of the old topics is told after C that belongs before.
+// The session stands still between P and OLD, so that nothing of the old topics is told after C
+// that belongs before.
 #include <stdio.h>
 
 #include "base/assert.h"
@@ -15,7 +18,8 @@
 #include "hub/topic.h"
 #include "wire/cursor.h"
 
-// Names, the cursor, and what the answers carry: at most LIMIT_TOPICS_PER_SESSION topics and their gaps.
+// Names, the cursor, and what the answers carry: at most LIMIT_TOPICS_PER_SESSION topics and their
+// gaps.
 #define BRACKET_ARENA_BYTES ((size_t)256 << 10)
 
 enum bracket_stage {
@@ -131,7 +135,8 @@ static bool joins(const struct bracket_topic *t)
     return !t->refused && !t->already;
 }
 
-// --- what is asked for -----------------------------------------------------------------------------------------
+// --- what is asked for
+// -----------------------------------------------------------------------------------------
 
 static void refuse(struct session *s, struct bracket *b, struct bracket_topic *t, int err,
                    const char *text)
@@ -185,8 +190,8 @@ static void mark_foreign(struct bracket_topic *t)
     t->gap = (struct gap){.topic = t->name, .reason = GAP_EPOCH};
 }
 
-// Without a gap the topic is recovered; with one, or without a cursor, a job's topic gets a snapshot and any other what
-// is kept.
+// Without a gap the topic is recovered; with one, or without a cursor, a job's topic gets a
+// snapshot and any other what is kept.
 static void plan_topic(const struct bracket *b, struct bracket_topic *t)
 {
     t->recovered = b->since_known && !t->gapped;
@@ -227,7 +232,8 @@ static void start(struct session *s, struct bracket *b)
     b->target = s->position > b->since ? s->position : b->since;
 }
 
-// --- questions ---------------------------------------------------------------------------------------------------
+// --- questions
+// ---------------------------------------------------------------------------------------------------
 
 static void on_gaps(struct read_req *r)
 {
@@ -419,12 +425,19 @@ static void on_tail(struct read_req *r)
     b->topics[b->tails_next++].tail = r;
 }
 
+// Lines to show: none from before the log was last started anew.
+static unsigned tail_of(const struct bracket *b, const struct job *j)
+{
+    uint32_t lines = j->last_line - (j->log_first ? j->log_first - 1 : 0);
+    return lines < b->tail_lines ? lines : b->tail_lines;
+}
+
 // READING_DONE: all tails are here.
 static enum reading ask_tails(struct session *s, struct bracket *b)
 {
     while (b->tails_next < b->count) {
         struct bracket_topic *t = &b->topics[b->tails_next];
-        if (t->snapshot && t->job && t->job->last_line && b->tail_lines) {
+        if (t->snapshot && t->job && tail_of(b, t->job) > 0) {
             break;
         }
         b->tails_next++;
@@ -442,8 +455,8 @@ static enum reading ask_tails(struct session *s, struct bracket *b)
     r->lines_query = (struct store_lines_query){.kind = j->kind,
                                                 .id = id,
                                                 .attempt = j->attempt,
-                                                .from = -(int64_t)b->tail_lines,
-                                                .count_max = b->tail_lines,
+                                                .from = -(int64_t)tail_of(b, j),
+                                                .count_max = tail_of(b, j),
                                                 .bytes_max = LIMIT_SNAPSHOT_BYTES,
                                                 .last = j->last_line,
                                                 .tail = true};
@@ -456,7 +469,8 @@ static enum reading ask_tails(struct session *s, struct bracket *b)
     return READING_WAITS;
 }
 
-// --- telling -----------------------------------------------------------------------------------------------------
+// --- telling
+// -----------------------------------------------------------------------------------------------------
 
 static void open_bracket(struct session *s, struct bracket *b)
 {
@@ -487,7 +501,8 @@ static void open_bracket(struct session *s, struct bracket *b)
     }
 }
 
-// An event of the bracket: missed on one of its topics, and not sent already on a topic the session is on.
+// An event of the bracket: missed on one of its topics, and not sent already on a topic the session
+// is on.
 static bool bracket_wants(const struct session *s, const struct event *e)
 {
     const struct bracket *b = bracket_of(s->brackets.next);
@@ -497,8 +512,8 @@ static bool bracket_wants(const struct session *s, const struct event *e)
     bool missed = false;
     for (unsigned i = 0; i < b->count && !missed; i++) {
         const struct bracket_topic *t = &b->topics[i];
-        missed = joins(t) && t->replay && !t->left && e->id > t->after &&
-                 event_has_topic(e, t->name);
+        missed =
+            joins(t) && t->replay && !t->left && e->id > t->after && event_has_topic(e, t->name);
     }
     return missed;
 }
