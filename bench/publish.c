@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // How much a hub takes in: 64 kept connections that publish by HTTP as fast as they are answered.
 //
-//   publish HOST PORT MODE SECONDS      MODE: ndjson (100 events of 300 bytes to one topic, `process`),
-//                                       logs (200 lines of one job), disk (one event a request, `disk`)
+//   publish HOST PORT MODE SECONDS      MODE: ndjson (100 events of 300 bytes to one topic,
+//   `process`),
+//                                       logs (200 lines of one job), disk (one event a request,
+//                                       `disk`)
 //
-// Prints one JSON line. For `disk` it also gives the median fdatasync of a file beside it, measured in the same run.
+// Prints one JSON line. For `disk` it also gives the median fdatasync of a file beside it, measured
+// in the same run.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,11 +26,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define PUBLISHERS 64
+#define PUBLISHERS         64
 #define EVENTS_PER_REQUEST 100
-#define LINES_PER_REQUEST 200
-#define SYNCS 200
-#define ANSWER_MAX 65536
+#define LINES_PER_REQUEST  200
+#define SYNCS              200
+#define ANSWER_MAX         65536
 
 struct publisher {
     int fd;
@@ -83,7 +86,8 @@ static unsigned make_body(const char *mode, struct buf *body, const char **path,
 
 static int connect_to(const char *host, const char *port)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(port, NULL, 10))};
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)strtoul(port, NULL, 10))};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
     if (fd == -1 || inet_pton(AF_INET, host, &a.sin_addr) != 1 ||
         connect(fd, (const struct sockaddr *)&a, sizeof(a)) == -1) {
@@ -206,10 +210,13 @@ int main(int argc, char **argv)
         (void)fputs("usage: publish HOST PORT ndjson|logs|disk SECONDS\n", stderr);
         return 2;
     }
-    buf_putf(&request, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n", path,
-             type, body.len);
+    buf_putf(
+        &request,
+        "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+        path, type, body.len);
     buf_put(&request, buf_str(&body));
-    double seconds = strtod(argv[4], NULL), sync_us = strcmp(argv[3], "disk") == 0 ? median_fdatasync_us() : 0;
+    double seconds = strtod(argv[4], NULL),
+           sync_us = strcmp(argv[3], "disk") == 0 ? median_fdatasync_us() : 0;
     struct publisher *publishers = mem_calloc(PUBLISHERS, sizeof(*publishers));
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     for (unsigned i = 0; i < PUBLISHERS; i++) {
@@ -220,11 +227,13 @@ int main(int argc, char **argv)
     int64_t began = clock_mono_us();
     run(publishers, epoll, seconds);
     double took = (double)(clock_mono_us() - began) / 1e6;
-    (void)printf("{\"mode\":\"%s\",\"publishers\":%d,\"requests_per_s\":%.0f,\"items_per_s\":%.0f,\"refused\":%llu", argv[3],
-                 PUBLISHERS, (double)answered / took, (double)answered * per_request / took,
-                 (unsigned long long)refused);
+    (void)printf("{\"mode\":\"%s\",\"publishers\":%d,\"requests_per_s\":%.0f,\"items_per_s\":%.0f,"
+                 "\"refused\":%llu",
+                 argv[3], PUBLISHERS, (double)answered / took,
+                 (double)answered * per_request / took, (unsigned long long)refused);
     if (sync_us > 0) {
-        (void)printf(",\"fdatasync_median_us\":%.0f,\"floor_per_s\":%.0f", sync_us, 64 / (2.5 * sync_us / 1e6));
+        (void)printf(",\"fdatasync_median_us\":%.0f,\"floor_per_s\":%.0f", sync_us,
+                     64.0 / (2.5 * sync_us / 1e6));
     }
     (void)puts("}");
     mem_free(publishers);

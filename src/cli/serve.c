@@ -13,7 +13,8 @@ int cmd_serve(int argc, char **argv)
     const struct opt table[] = {
         {"config", OPT_TEXT, &config, "FILE", "the configuration (YAML)"},
         {"listen", OPT_LIST, &listens, "HOST:PORT",
-         "where to listen, instead of the configuration's addresses; port 0 picks one (default 127.0.0.1:8000)"},
+         "where to listen, instead of the configuration's addresses; port 0 picks one (default "
+         "127.0.0.1:8000)"},
         {"data", OPT_TEXT, &data, "DIR", "where events and jobs are kept (default ./data)"},
         {"check", OPT_FLAG, &check, NULL, "only read the configuration"},
     };
@@ -21,7 +22,8 @@ int cmd_serve(int argc, char **argv)
         .command = "serve",
         .words = "",
         .about = "Runs the hub. When it is ready it prints one line for each address,\n"
-                 "`listening on http://HOST:PORT`. SIGTERM and SIGINT let it finish and end with status 0.",
+                 "`listening on http://HOST:PORT`. SIGTERM and SIGINT let it finish and end with "
+                 "status 0.",
         .table = table,
         .count = ARRAY_LEN(table),
     };

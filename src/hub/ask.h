@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a worker asks of other threads: pages and rows from a store reader, jobs as of now from the sequencer. Both
-// are answered once, on the asking worker's thread, by `done`, also when they failed. The server carries them; a
-// test answers at once or in any order.
+// What a worker asks of other threads: pages and rows from a store reader, jobs as of now from the
+// sequencer. Both are answered once, on the asking worker's thread, by `done`, also when they
+// failed. The server carries them; a test answers at once or in any order.
 #ifndef CLAIRON_HUB_ASK_H
 #define CLAIRON_HUB_ASK_H
 
@@ -15,18 +15,19 @@
 #include "hub/job.h"
 #include "hub/store.h"
 
-// Jobs as of one moment: everything up to `visible` has been reduced into them and is in the memory log.
+// Jobs as of one moment: everything up to `visible` has been reduced into them and is in the memory
+// log.
 struct snapshot_key {
     enum job_kind kind;
     struct str id;
 };
 
 struct snapshot_req {
-    struct mail mail; // the carrier's
-    struct list node; // the sequencer's
-    void *carrier, *lane; // the carrier's
+    struct mail mail;                     // the carrier's
+    struct list node;                     // the sequencer's
+    void *carrier, *lane;                 // the carrier's
     void (*home)(struct snapshot_req *r); // the carrier's
-    struct snapshot_key *keys; // in the arena
+    struct snapshot_key *keys;            // in the arena
     unsigned count;
     struct arena arena;
     void (*done)(struct snapshot_req *r);
@@ -40,14 +41,15 @@ struct snapshot_req {
 
 // NULL without memory; room for `count` keys, which the asker fills by snapshot_req_set.
 struct snapshot_req *snapshot_req_new(unsigned count) MUST_CHECK;
-int snapshot_req_set(struct snapshot_req *r, unsigned index, enum job_kind kind, struct str id) MUST_CHECK;
+int snapshot_req_set(struct snapshot_req *r, unsigned index, enum job_kind kind,
+                     struct str id) MUST_CHECK;
 void snapshot_req_free(struct snapshot_req *r); // accepts NULL; drops the answer
 
 enum read_what { READ_PAGE, READ_GAPS, READ_LINES, READ_JOBS, READ_JOB };
 
 struct read_req {
-    struct mail mail; // the carrier's
-    void *carrier, *lane; // the carrier's
+    struct mail mail;                 // the carrier's
+    void *carrier, *lane;             // the carrier's
     void (*home)(struct read_req *r); // the carrier's
     enum read_what what;
     // Question; spans live in the arena.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An event: immutable once it is in the log, reference-counted (atomic), in one piece of memory. Its maker
-// fills it by event_try_new; the sequencer sets the id before anyone else sees it.
+// An event: immutable once it is in the log, reference-counted (atomic), in one piece of memory.
+// Its maker fills it by event_try_new; the sequencer sets the id before anyone else sees it.
 #ifndef CLAIRON_HUB_EVENT_H
 #define CLAIRON_HUB_EVENT_H
 
@@ -43,13 +43,13 @@ struct event {
     enum job_kind kind;
     uint32_t attempt;
     struct str job_id, owner, project; // owner and project: p = NULL when there is none
-    uint32_t line, lines;              // EVENT_LOG: first line number (from 1 per attempt) and count
-    uint8_t topics_count;              // 1..LIMIT_TOPICS_PER_EVENT; topics[0] is its `topic`
+    uint32_t line, lines; // EVENT_LOG: first line number (from 1 per attempt) and count
+    uint8_t topics_count; // 1..LIMIT_TOPICS_PER_EVENT; topics[0] is its `topic`
     struct event_topic topics[LIMIT_TOPICS_PER_EVENT];
 };
 
-// What event_try_new copies. For job events leave topics_count 0 and give `scope`: the topics follow from
-// (kind, id, owner, project, type), see topic.h.
+// What event_try_new copies. For job events leave topics_count 0 and give `scope`: the topics
+// follow from (kind, id, owner, project, type), see topic.h.
 struct event_init {
     uint64_t id;
     int64_t wall_ms;
@@ -68,11 +68,12 @@ struct event_init {
 // One reference, owned by the caller; NULL without memory. Copies everything.
 struct event *event_try_new(const struct event_init *init, const struct hash_key *key) MUST_CHECK;
 struct event *event_ref(struct event *e);
-void event_unref(struct event *e); // accepts NULL
+void event_unref(struct event *e);         // accepts NULL
 size_t event_bytes(const struct event *e); // memory it takes
 bool event_has_topic(const struct event *e, struct str topic);
 
-// The event object, the same everywhere: {"type","id","timestamp","topic","data"} and "channel" on channel messages.
+// The event object, the same everywhere: {"type","id","timestamp","topic","data"} and "channel" on
+// channel messages.
 void event_put_json(struct buf *b, const struct event *e, uint64_t epoch);
 
 #endif

@@ -18,7 +18,8 @@ struct fanout *fanout_new(struct realm *realm, struct ask *ask)
     map_init(&f->topics, &realm->key);
     list_init(&f->sessions);
     list_init(&f->runnable);
-    // Another thread may be evicting: what is visible now is not gone, so the next try finds a place.
+    // Another thread may be evicting: what is visible now is not gone, so the next try finds a
+    // place.
     do {
         f->position = memlog_visible(realm->log);
     } while (!memlog_seek(realm->log, &f->reader, f->position));
@@ -61,7 +62,8 @@ static void deliver_live(struct fanout *f, struct event *e)
         if (!t) {
             continue;
         }
-        LIST_FOREACH (node, &t->subs) {
+        LIST_FOREACH(node, &t->subs)
+        {
             struct session *s = LIST_ENTRY(node, struct sub, node)->session;
             if (s->state != SESSION_LIVE || s->mark == e->id || s->id == e->origin) {
                 continue;
@@ -163,13 +165,15 @@ struct fanout_stats fanout_stats(const struct fanout *f)
 unsigned fanout_behind(const struct fanout *f)
 {
     unsigned behind = 0;
-    LIST_FOREACH (node, &f->sessions) {
+    LIST_FOREACH(node, &f->sessions)
+    {
         behind += LIST_ENTRY(node, struct session, node)->state == SESSION_BEHIND;
     }
     return behind;
 }
 
-// --- topics ------------------------------------------------------------------------------------------------------
+// --- topics
+// ------------------------------------------------------------------------------------------------------
 
 static struct topic *topic_get_or_add(struct fanout *f, struct str name)
 {
@@ -250,7 +254,8 @@ static void session_part(struct session *s, unsigned index)
     s->subs[index] = s->subs[--s->subs_count];
 }
 
-// --- sessions' life ----------------------------------------------------------------------------------------------
+// --- sessions' life
+// ----------------------------------------------------------------------------------------------
 
 struct session *session_new(struct fanout *f, struct principal *p, const struct sink_ops *ops,
                             void *sink)
@@ -326,7 +331,8 @@ unsigned session_topics_count(const struct session *s)
 
 bool session_unsubscribe(struct session *s, struct str topic)
 {
-    LIST_FOREACH (node, &s->brackets) {
+    LIST_FOREACH(node, &s->brackets)
+    {
         if (bracket_leave(bracket_of(node), topic)) {
             return true;
         }

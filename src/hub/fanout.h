@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One worker's end of the log: reads the memory log at its own pace and gives each event to the live sessions on its
-// topics; keeps the table from topics to sessions; lets sessions that are behind read on. One thread.
+// One worker's end of the log: reads the memory log at its own pace and gives each event to the
+// live sessions on its topics; keeps the table from topics to sessions; lets sessions that are
+// behind read on. One thread.
 #ifndef CLAIRON_HUB_FANOUT_H
 #define CLAIRON_HUB_FANOUT_H
 
@@ -16,8 +17,8 @@ struct fanout;
 
 struct fanout *fanout_new(struct realm *realm, struct ask *ask);
 void fanout_free(struct fanout *f); // sessions first, and fanout_idle
-// Reads up to a budget of entries (about 64) and lets sessions that are behind read on. True: there is more to do now.
-// Called when the memory log moved, and after ask.again.
+// Reads up to a budget of entries (about 64) and lets sessions that are behind read on. True: there
+// is more to do now. Called when the memory log moved, and after ask.again.
 bool fanout_run(struct fanout *f);
 bool fanout_idle(const struct fanout *f); // no read or snapshot under way
 uint64_t fanout_position(const struct fanout *f);
@@ -28,6 +29,7 @@ struct fanout_stats {
     unsigned sessions;         // now
 };
 struct fanout_stats fanout_stats(const struct fanout *f);
-unsigned fanout_behind(const struct fanout *f); // sessions that are behind now; walks over all of them
+unsigned
+fanout_behind(const struct fanout *f); // sessions that are behind now; walks over all of them
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Inside one worker's end of the log: shared by fanout.c (the worker's own reading), session.c (a session that reads
-// on by itself) and bracket.c (joining late). Nobody else includes this.
+// Inside one worker's end of the log: shared by fanout.c (the worker's own reading), session.c (a
+// session that reads on by itself) and bracket.c (joining late). Nobody else includes this.
 #ifndef CLAIRON_HUB_FANOUT_INT_H
 #define CLAIRON_HUB_FANOUT_INT_H
 
@@ -16,7 +16,8 @@ struct topic {
     struct list subs;
 };
 
-// One session on one topic. Events of the topic with from < id <= position were given to the session.
+// One session on one topic. Events of the topic with from < id <= position were given to the
+// session.
 struct sub {
     struct list node; // in topic.subs
     struct topic *topic;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Submits: what producers put in, checked once for names, sizes and rights, whatever door it came by.
+// Submits: what producers put in, checked once for names, sizes and rights, whatever door it came
+// by.
 #include "hub/intake.h"
 
 #include <stdio.h>
@@ -104,7 +105,8 @@ static int copy_data(struct submit *s, struct json_val data, bool any_type, stru
     return err;
 }
 
-// Adds `PREFIX NAME` as a topic of the event, if the name is good and the principal may publish there.
+// Adds `PREFIX NAME` as a topic of the event, if the name is good and the principal may publish
+// there.
 static int add_topic(struct submit *s, struct submit_event *e, const char *prefix, struct str name,
                      struct report_fault *fault)
 {
@@ -262,8 +264,9 @@ int submit_add_publish(struct submit *s, struct json_val object, struct report_f
     }
     if (event_type_hub_only(event_type_parse(type)) &&
         !(principal_is_admin(s->principal) && e->to_user)) {
-        return fault_set(fault, -E_UNKNOWN_TYPE,
-                         "Events of that type come from the hub, or from an administrator to a `user`.");
+        return fault_set(
+            fault, -E_UNKNOWN_TYPE,
+            "Events of that type come from the hub, or from an administrator to a `user`.");
     }
     err = copy_data(s, data, (e->flags & EVENT_CHANNEL) != 0, &e->data, fault);
     if (!err) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The memory log. Each segment holds one reference on the next, the log one on the oldest it keeps and one on the
-// newest; a reader holds one on its own. So a segment lives as long as someone may still walk over it.
+// The memory log. Each segment holds one reference on the next, the log one on the oldest it keeps
+// and one on the newest; a reader holds one on its own. So a segment lives as long as someone may
+// still walk over it.
 #include "hub/memlog.h"
 
 #include <pthread.h>
@@ -20,7 +21,8 @@ struct memlog_segment {
     struct event *entries[LIMIT_SEGMENT_ENTRIES];
 };
 
-// Enough for a batch of LIMIT_BATCH_ENTRIES and one submit of LIMIT_EVENTS_PER_SUBMIT reports with all their events.
+// Enough for a batch of LIMIT_BATCH_ENTRIES and one submit of LIMIT_EVENTS_PER_SUBMIT reports with
+// all their events.
 #define SPARES_MAX 16
 
 struct memlog {
@@ -28,9 +30,10 @@ struct memlog {
     atomic_uint_fast64_t evicted_to;
     atomic_size_t bytes;
     struct memlog_limits limits;
-    pthread_mutex_t oldest_lock; // guards `oldest` between the writer that moves it and readers that seek
+    pthread_mutex_t
+        oldest_lock; // guards `oldest` between the writer that moves it and readers that seek
     struct memlog_segment *oldest;
-    struct memlog_segment *newest;      // writer only
+    struct memlog_segment *newest;            // writer only
     struct memlog_segment *spare[SPARES_MAX]; // writer only: what memlog_reserve put by
 };
 
@@ -123,8 +126,9 @@ int memlog_reserve(struct memlog *log, unsigned count)
     return room >= count ? 0 : -E_NO_MEMORY;
 }
 
-// A segment closed for its bytes is followed by a new one; what was put by is for those closed for their count, so
-// that appends after memlog_reserve can't fail: for want of memory the newest is overfilled in bytes instead.
+// A segment closed for its bytes is followed by a new one; what was put by is for those closed for
+// their count, so that appends after memlog_reserve can't fail: for want of memory the newest is
+// overfilled in bytes instead.
 static struct memlog_segment *next_segment(struct memlog *log, bool full)
 {
     struct memlog_segment *fresh = segment_try_new();
@@ -152,7 +156,8 @@ static bool open_segment(struct memlog *log)
     }
     fresh->before = count ? old->entries[count - 1]->id : old->before;
     log->newest = segment_ref(fresh);
-    atomic_store_explicit(&old->next, fresh, memory_order_release); // `old` owns the first reference
+    atomic_store_explicit(&old->next, fresh,
+                          memory_order_release); // `old` owns the first reference
     segment_unref(old);
     return true;
 }
@@ -160,7 +165,8 @@ static bool open_segment(struct memlog *log)
 int memlog_append_take(struct memlog *log, struct event *e)
 {
     if (segment_full(log, log->newest) && !open_segment(log)) {
-        if (atomic_load_explicit(&log->newest->count, memory_order_relaxed) == LIMIT_SEGMENT_ENTRIES) {
+        if (atomic_load_explicit(&log->newest->count, memory_order_relaxed) ==
+            LIMIT_SEGMENT_ENTRIES) {
             return -E_NO_MEMORY;
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Who is asking, and what they may do: on every submit and every subscription. Immutable after it is made,
-// reference-counted, shared between threads. auth/ will make them from tokens; with authentication off
-// everyone is `principal_anyone`.
+// Who is asking, and what they may do: on every submit and every subscription. Immutable after it
+// is made, reference-counted, shared between threads. auth/ will make them from tokens; with
+// authentication off everyone is `principal_anyone`.
 #ifndef CLAIRON_HUB_PRINCIPAL_H
 #define CLAIRON_HUB_PRINCIPAL_H
 
@@ -12,7 +12,8 @@
 
 struct principal;
 
-// One reference. Everything is allowed, `user_id` is absent, hub-only event types are refused unless `admin`.
+// One reference. Everything is allowed, `user_id` is absent, hub-only event types are refused
+// unless `admin`.
 struct principal *principal_new_anyone(bool admin);
 struct principal *principal_ref(struct principal *p);
 void principal_unref(struct principal *p); // accepts NULL

@@ -27,5 +27,6 @@ struct cursor realm_cursor(const struct realm *r, uint64_t id)
 
 bool realm_cursor_known(struct realm *r, struct cursor c)
 {
-    return c.epoch == r->epoch && c.id <= atomic_load_explicit(&r->reserved_top, memory_order_acquire);
+    return c.epoch == r->epoch &&
+           c.id <= atomic_load_explicit(&r->reserved_top, memory_order_acquire);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A realm is one log: its epoch, its memory log and the marks that all threads read. Made at start-up, freed last.
+// A realm is one log: its epoch, its memory log and the marks that all threads read. Made at
+// start-up, freed last.
 #ifndef CLAIRON_HUB_REALM_H
 #define CLAIRON_HUB_REALM_H
 
@@ -12,8 +13,8 @@
 
 struct realm {
     char name[65];
-    uint64_t epoch;               // fixed for the life of the process
-    struct hash_key key;          // for topic names and every table keyed by peers' names
+    uint64_t epoch;                    // fixed for the life of the process
+    struct hash_key key;               // for topic names and every table keyed by peers' names
     atomic_uint_fast64_t reserved_top; // a cursor above it is not one of ours
     atomic_uint_fast64_t trimmed_max;  // highest id that retention has removed on any topic
     atomic_uint_fast64_t sessions;     // ids given to sessions so far

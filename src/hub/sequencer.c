@@ -105,12 +105,14 @@ static bool snapshot_try_answer(struct sequencer *q, struct snapshot_req *r)
 // Those whose rows are in memory can be answered at any time: what is cached is what is visible.
 static void answer_snapshots(struct sequencer *q)
 {
-    LIST_FOREACH (node, &q->snapshots) {
+    LIST_FOREACH(node, &q->snapshots)
+    {
         (void)snapshot_try_answer(q, LIST_ENTRY(node, struct snapshot_req, node));
     }
 }
 
-// Starts whatever can be started. Answers may hand in new work from inside: it is taken in the next round.
+// Starts whatever can be started. Answers may hand in new work from inside: it is taken in the next
+// round.
 static void pump(struct sequencer *q, struct now now)
 {
     if (q->pumping) {
@@ -191,7 +193,8 @@ void sequencer_on_loaded(struct sequencer *q, struct store_load *load, int err, 
         }
         (void)!job_cache_add_take(&q->jobs, lj->kind, lj->id, j);
     }
-    LIST_FOREACH (node, &q->snapshots) {
+    LIST_FOREACH(node, &q->snapshots)
+    {
         struct snapshot_req *r = LIST_ENTRY(node, struct snapshot_req, node);
         if (!snapshot_try_answer(q, r) && err) {
             r->err = err;
@@ -274,7 +277,8 @@ bool sequencer_idle(const struct sequencer *q)
 void sequencer_drain(struct sequencer *q, struct now now)
 {
     q->draining = true;
-    LIST_FOREACH (node, &q->jobs.lru) {
+    LIST_FOREACH(node, &q->jobs.lru)
+    {
         struct cached_job *cj = LIST_ENTRY(node, struct cached_job, lru);
         if (cj->job && cj->job->dirty) {
             job_cache_schedule_at(&q->jobs, cj, now.mono_ms);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The sequencer: sole owner of job state, ids and order. It never touches the disk: it asks by its ops and is told by
-// sequencer_on_*; at most one batch is at the store. One thread. Time and randomness are passed in.
+// The sequencer: sole owner of job state, ids and order. It never touches the disk: it asks by its
+// ops and is told by sequencer_on_*; at most one batch is at the store. One thread. Time and
+// randomness are passed in.
 //
-//   IDLE --submits--> LOADING (rows it has not cached) --loaded--> reduce --> COMMITTING --committed--> entries
-//   appended, visible moved, copies swapped in, answers sent (those that asked for disk after a sync) --> IDLE
+//   IDLE --submits--> LOADING (rows it has not cached) --loaded--> reduce --> COMMITTING
+//   --committed--> entries appended, visible moved, copies swapped in, answers sent (those that
+//   asked for disk after a sync) --> IDLE
 #ifndef CLAIRON_HUB_SEQUENCER_H
 #define CLAIRON_HUB_SEQUENCER_H
 
@@ -20,8 +22,8 @@
 
 struct sequencer;
 
-// load, commit, sync and reserve are asynchronous: each is answered once by the sequencer_on_* of its name, not from
-// inside the call.
+// load, commit, sync and reserve are asynchronous: each is answered once by the sequencer_on_* of
+// its name, not from inside the call.
 struct sequencer_ops {
     void (*load)(void *ctx, struct store_load *load);
     void (*commit)(void *ctx, struct store_batch *batch);
@@ -47,7 +49,8 @@ void sequencer_snapshot_take(struct sequencer *q, struct snapshot_req *r, struct
 void sequencer_tasks_take(struct sequencer *q, struct store_task *tasks, struct now now);
 
 void sequencer_on_loaded(struct sequencer *q, struct store_load *load, int err, struct now now);
-void sequencer_on_committed(struct sequencer *q, struct store_batch *batch, int err, struct now now);
+void sequencer_on_committed(struct sequencer *q, struct store_batch *batch, int err,
+                            struct now now);
 void sequencer_on_synced(struct sequencer *q, int err, struct now now);
 void sequencer_on_reserved(struct sequencer *q, uint64_t top, int err, struct now now);
 
@@ -55,7 +58,8 @@ void sequencer_on_reserved(struct sequencer *q, uint64_t top, int err, struct no
 int64_t sequencer_tick(struct sequencer *q, struct now now);
 // Nothing queued, nothing at the store.
 bool sequencer_idle(const struct sequencer *q);
-// From now on every submit is refused (503), pending progress is flushed and unsaved rows are saved.
+// From now on every submit is refused (503), pending progress is flushed and unsaved rows are
+// saved.
 void sequencer_drain(struct sequencer *q, struct now now);
 uint64_t sequencer_last_id(const struct sequencer *q);
 

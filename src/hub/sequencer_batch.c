@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// One batch: whole submits are taken, the rows they need are loaded, reports are reduced on private copies, ids are
-// given, and everything is written in one transaction. Only then is it seen and answered. A submit that is refused
-// takes back what it did; a batch that fails takes back everything, and its ids stay unused.
+// One batch: whole submits are taken, the rows they need are loaded, reports are reduced on private
+// copies, ids are given, and everything is written in one transaction. Only then is it seen and
+// answered. A submit that is refused takes back what it did; a batch that fails takes back
+// everything, and its ids stay unused.
 #include <stdio.h>
 
 #include "base/assert.h"
@@ -9,13 +10,15 @@
 #include "base/mem.h"
 #include "hub/sequencer_int.h"
 
-// More than any one batch can use: a batch stops taking submits at LIMIT_BATCH_ENTRIES items, the last of which may
-// have LIMIT_EVENTS_PER_SUBMIT, and each may make several events.
-#define BATCH_IDS_MAX ((LIMIT_BATCH_ENTRIES + LIMIT_EVENTS_PER_SUBMIT) * REDUCTION_DRAFTS_MAX)
+// More than any one batch can use: a batch stops taking submits at LIMIT_BATCH_ENTRIES items, the
+// last of which may have LIMIT_EVENTS_PER_SUBMIT, and each may make several events.
+#define BATCH_IDS_MAX                                                                              \
+    ((uint64_t)(LIMIT_BATCH_ENTRIES + LIMIT_EVENTS_PER_SUBMIT) * REDUCTION_DRAFTS_MAX)
 // What time should have done to a job is tried again after this when its batch failed.
 #define TIMER_RETRY_MS 1000
 
-// --- collecting --------------------------------------------------------------------------------------------------
+// --- collecting
+// --------------------------------------------------------------------------------------------------
 
 static uint64_t ids_left(const struct sequencer *q)
 {
@@ -43,7 +46,8 @@ static unsigned take_submits(struct sequencer *q, unsigned *ret_idems)
     return items;
 }
 
-// Asks for a job's row once, unless it is cached. `seen` holds the keys asked for, as text in the arena.
+// Asks for a job's row once, unless it is cached. `seen` holds the keys asked for, as text in the
+// arena.
 static bool want_job(struct sequencer *q, struct map *seen, enum job_kind kind, struct str id)
 {
     if (job_cache_get(&q->jobs, kind, id)) {
@@ -88,7 +92,8 @@ static bool want_rows_of(struct sequencer *q, struct map *seen, const struct sub
 static unsigned snapshot_keys(const struct sequencer *q)
 {
     unsigned keys = 0;
-    LIST_FOREACH (node, &q->snapshots) {
+    LIST_FOREACH(node, &q->snapshots)
+    {
         keys += LIST_ENTRY(node, struct snapshot_req, node)->count;
     }
     return keys;
@@ -108,10 +113,12 @@ static bool collect_load(struct sequencer *q, unsigned items, unsigned idems, st
     struct map seen;
     map_init(&seen, &q->realm->key);
     bool ok = true;
-    LIST_FOREACH (node, &b->submits) {
+    LIST_FOREACH(node, &b->submits)
+    {
         ok = ok && want_rows_of(q, &seen, LIST_ENTRY(node, struct submit, node));
     }
-    LIST_FOREACH (node, &q->snapshots) {
+    LIST_FOREACH(node, &q->snapshots)
+    {
         struct snapshot_req *r = LIST_ENTRY(node, struct snapshot_req, node);
         for (unsigned i = 0; i < r->count; i++) {
             ok = ok && want_job(q, &seen, r->keys[i].kind, r->keys[i].id);
@@ -145,7 +152,8 @@ bool batch_start(struct sequencer *q, struct now now)
     return true;
 }
 
-// --- reducing ----------------------------------------------------------------------------------------------------
+// --- reducing
+// ----------------------------------------------------------------------------------------------------
 
 // What one submit did to a job, to be taken back when a later item of it is refused.
 struct undo {
@@ -171,7 +179,7 @@ static bool grow(void **array, unsigned *cap, unsigned count, size_t bytes)
         return true;
     }
     unsigned more = *cap ? *cap * 2 : 64;
-    void *p = mem_try_realloc(*array, more * bytes);
+    void *p = mem_try_realloc(*array, (size_t)more * bytes);
     if (!p) {
         return false;
     }
@@ -296,7 +304,8 @@ static int put_reduction(struct reducing *r, struct cached_job *cj, const struct
     }
     reduce_set_ids(cj->copy, report, red, ids, r->now.wall_ms);
     cj->save = !red->remove && (cj->save || red->save);
-    cj->remove = cj->remove || red->remove; // carried out before rows: a job made again starts empty
+    cj->remove =
+        cj->remove || red->remove; // carried out before rows: a job made again starts empty
     if (red->effect > r->effect) {
         r->effect = red->effect;
     }
@@ -347,7 +356,8 @@ static int reduce_item(struct reducing *r, struct submit_item *item)
     return 0;
 }
 
-// --- Idempotency-Key -----------------------------------------------------------------------------------------------
+// --- Idempotency-Key
+// -----------------------------------------------------------------------------------------------
 
 static const struct store_idem *find_idem(const struct sequencer *q, const struct submit *s)
 {
@@ -420,7 +430,8 @@ static int put_idem(struct reducing *r)
     return 0;
 }
 
-// --- a whole submit ------------------------------------------------------------------------------------------------
+// --- a whole submit
+// ------------------------------------------------------------------------------------------------
 
 static int reduce_items(struct reducing *r)
 {
@@ -468,10 +479,8 @@ static void reduce_timers(struct sequencer *q, struct now now)
     while (timers_due(q, now)) {
         struct cached_job *cj = job_cache_first(&q->jobs);
         job_cache_schedule_at(&q->jobs, cj, INT64_MAX); // finish_jobs puts it back
-        struct reducing r = {.q = q,
-                             .now = now,
-                             .first_id = q->next_id,
-                             .first_event = q->batch.events_count};
+        struct reducing r = {
+            .q = q, .now = now, .first_id = q->next_id, .first_event = q->batch.events_count};
         struct reduction red = {0};
         int err = touch(&r, cj, cj->kind, str_of(cj->job->id));
         if (!err) {
@@ -491,7 +500,8 @@ static void reduce_timers(struct sequencer *q, struct now now)
     }
 }
 
-// --- writing -------------------------------------------------------------------------------------------------------
+// --- writing
+// -------------------------------------------------------------------------------------------------------
 
 // Saves rows that must be, and those whose progress has waited long enough.
 static bool row_due(const struct sequencer *q, const struct cached_job *cj, struct now now)
@@ -544,7 +554,8 @@ void batch_loaded(struct sequencer *q, int err, struct now now)
     b->first_id = q->next_id;
     b->reduced_mono_ms = now.mono_ms;
     reduce_timers(q, now);
-    LIST_FOREACH (node, &b->submits) {
+    LIST_FOREACH(node, &b->submits)
+    {
         reduce_submit(q, LIST_ENTRY(node, struct submit, node), now);
     }
     q->stage = STAGE_COMMITTING;
@@ -560,7 +571,8 @@ void batch_loaded(struct sequencer *q, int err, struct now now)
     q->ops->commit(q->ctx, &b->write);
 }
 
-// --- the end -------------------------------------------------------------------------------------------------------
+// --- the end
+// -------------------------------------------------------------------------------------------------------
 
 static void finish_jobs(struct sequencer *q, int err, struct now now)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The sequencer's jobs in memory: found by kind and id, dropped least recently used first, and a binary heap of
-// those that time will do something to.
+// The sequencer's jobs in memory: found by kind and id, dropped least recently used first, and a
+// binary heap of those that time will do something to.
 #include "hub/sequencer_int.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-#define KEY_MAX (LIMIT_ID_BYTES + 8)
+#define KEY_MAX     (LIMIT_ID_BYTES + 8)
 #define NOT_IN_HEAP SIZE_MAX
 
 static struct str make_key(char out[KEY_MAX], enum job_kind kind, struct str id)
@@ -104,7 +104,8 @@ static void cached_job_free(struct job_cache *c, struct cached_job *cj)
 
 void job_cache_fini(struct job_cache *c)
 {
-    LIST_FOREACH (node, &c->lru) {
+    LIST_FOREACH(node, &c->lru)
+    {
         cached_job_free(c, LIST_ENTRY(node, struct cached_job, lru));
     }
     map_fini(&c->map);
@@ -182,7 +183,8 @@ struct cached_job *job_cache_first(const struct job_cache *c)
 void job_cache_trim(struct job_cache *c)
 {
     size_t looked_at = 0, bound = c->count;
-    LIST_FOREACH (node, &c->lru) {
+    LIST_FOREACH(node, &c->lru)
+    {
         if (c->count <= LIMIT_JOB_CACHE || looked_at++ >= bound) {
             return;
         }

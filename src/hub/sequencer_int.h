@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Inside the sequencer: shared by sequencer.c (what comes in and goes out), sequencer_batch.c (one batch from
-// collecting to commit) and sequencer_cache.c (jobs in memory and their deadlines). Nobody else includes this.
+// Inside the sequencer: shared by sequencer.c (what comes in and goes out), sequencer_batch.c (one
+// batch from collecting to commit) and sequencer_cache.c (jobs in memory and their deadlines).
+// Nobody else includes this.
 #ifndef CLAIRON_HUB_SEQUENCER_INT_H
 #define CLAIRON_HUB_SEQUENCER_INT_H
 
@@ -10,16 +11,16 @@
 #include "hub/reduce.h"
 #include "hub/sequencer.h"
 
-// A job in memory. `job` is what everyone sees (NULL: there is none, and that is known); `copy` is what the batch
-// under way makes of it (NULL: untouched).
+// A job in memory. `job` is what everyone sees (NULL: there is none, and that is known); `copy` is
+// what the batch under way makes of it (NULL: untouched).
 struct cached_job {
-    struct list lru;  // in sequencer.lru: least recently used first
-    struct str key;   // "<kind number>:<id>", owned
+    struct list lru; // in sequencer.lru: least recently used first
+    struct str key;  // "<kind number>:<id>", owned
     enum job_kind kind;
     struct job *job;
     struct job *copy;
-    bool in_batch;    // is in batch.touched
-    bool save, remove; // what the batch does with its row
+    bool in_batch;            // is in batch.touched
+    bool save, remove;        // what the batch does with its row
     int64_t deadline_mono_ms; // INT64_MAX: none
     size_t heap_index;        // in sequencer.heap, when it has a deadline
 };
@@ -41,7 +42,8 @@ struct cached_job *job_cache_add_take(struct job_cache *c, enum job_kind kind, s
                                       struct job *job) MUST_CHECK;
 // After cj->job changed.
 void job_cache_schedule(struct job_cache *c, struct cached_job *cj);
-// Puts its deadline at a given time whatever its job says; INT64_MAX: none until it is scheduled again.
+// Puts its deadline at a given time whatever its job says; INT64_MAX: none until it is scheduled
+// again.
 void job_cache_schedule_at(struct job_cache *c, struct cached_job *cj, int64_t mono_ms);
 // The one whose deadline is next, or NULL.
 struct cached_job *job_cache_first(const struct job_cache *c);

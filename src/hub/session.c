@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A session that reads on by itself: from the memory log while its position is there, page by page from the store
-// when it is not.
+// A session that reads on by itself: from the memory log while its position is there, page by page
+// from the store when it is not.
 #include "hub/session.h"
 
 #include "base/assert.h"
@@ -10,7 +10,7 @@
 
 // Entries looked at for one session before others have their turn.
 #define TURN_ENTRIES 512
-#define PAGE_EVENTS 512
+#define PAGE_EVENTS  512
 
 void session_stop(struct session *s)
 {
@@ -83,8 +83,8 @@ static void give(struct session *s, const struct selection *sel, struct event *e
     *position = e->id;
 }
 
-static enum reading read_memory(struct session *s, const struct selection *sel,
-                                uint64_t *position, uint64_t end)
+static enum reading read_memory(struct session *s, const struct selection *sel, uint64_t *position,
+                                uint64_t end)
 {
     struct memlog_reader r = {0};
     if (!memlog_seek(s->fanout->realm->log, &r, *position)) {
@@ -108,7 +108,8 @@ static enum reading read_memory(struct session *s, const struct selection *sel,
     return ret;
 }
 
-// --- pages from the store ------------------------------------------------------------------------------------------
+// --- pages from the store
+// ------------------------------------------------------------------------------------------
 
 static void on_page(struct read_req *r)
 {

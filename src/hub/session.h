@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A session: cursor + topics + principal, and a sink. It belongs to one worker's fanout and is used on that thread
-// only. States:
+// A session: cursor + topics + principal, and a sink. It belongs to one worker's fanout and is used
+// on that thread only. States:
 //
 //            every event as the worker passes it
 //      LIVE <------------------------------------------+
 //       |  session_hold (short send), subscribe         | position reached the worker's
 //       v                                               |
-//      BEHIND: reads on from the log at its own position, from memory or, when that is gone, from the store;
-//              one bracket at a time is opened when the old topics have been read up to its place C.
+//      BEHIND: reads on from the log at its own position, from memory or, when that is gone, from
+//      the store;
+//              one bracket at a time is opened when the old topics have been read up to its place
+//              C.
 //
 // Position: every logged event of my topics up to here was given to the sink, or declared in a gap.
 #ifndef CLAIRON_HUB_SESSION_H
@@ -24,7 +26,8 @@
 
 struct session;
 
-// NULL without memory. Starts LIVE, on no topic, at the worker's position. Takes its own reference on the principal.
+// NULL without memory. Starts LIVE, on no topic, at the worker's position. Takes its own reference
+// on the principal.
 struct session *session_new(struct fanout *f, struct principal *p, const struct sink_ops *ops,
                             void *sink) MUST_CHECK;
 // At once; the sink is not called again (brackets under way end by bracket_done from in here).
@@ -37,20 +40,23 @@ struct principal *session_principal(const struct session *s); // borrowed
 struct session_subscribe {
     const struct str *topics;
     unsigned count;
-    struct str since;  // cursor text; p = NULL: none. One that is not ours is answered by recovered:false
-    bool tail_named;   // how many lines of log a snapshot shows; else the limit
+    struct str
+        since; // cursor text; p = NULL: none. One that is not ours is answered by recovered:false
+    bool tail_named; // how many lines of log a snapshot shows; else the limit
     unsigned tail_lines;
-    void *ref;         // the dialect's; given back by bracket_done
+    void *ref; // the dialect's; given back by bracket_done
 };
-// Opens one bracket for the topics, now or after the brackets before it. Refused topics (name, right, limit) are
-// told by the sink. -E_NO_MEMORY: nothing happened and `ref` stays the caller's.
+// Opens one bracket for the topics, now or after the brackets before it. Refused topics (name,
+// right, limit) are told by the sink. -E_NO_MEMORY: nothing happened and `ref` stays the caller's.
 int session_subscribe(struct session *s, const struct session_subscribe *sub) MUST_CHECK;
-// Leaves a topic now (a bracket still under way for it is finished first, in order). False: was not on it.
+// Leaves a topic now (a bracket still under way for it is finished first, in order). False: was not
+// on it.
 bool session_unsubscribe(struct session *s, struct str topic);
 bool session_is_on(const struct session *s, struct str topic);
 unsigned session_topics_count(const struct session *s);
 
-// The transport took less than it was given: nothing more until session_writable. Only between events (end of turn).
+// The transport took less than it was given: nothing more until session_writable. Only between
+// events (end of turn).
 void session_hold(struct session *s);
 // The transport has sent all it had: read on. May call the sink from in here.
 void session_writable(struct session *s);

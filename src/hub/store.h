@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What the hub asks of a store: an ops table that store/ implements twice (SQLite, and a model in memory for tests
-// and simulation). All calls block; the server puts them on threads of their own. There is one writer handle, used
-// by one thread at a time, and any number of reader handles, each used by one thread at a time. Readers see every
-// commit that finished before the call.
+// What the hub asks of a store: an ops table that store/ implements twice (SQLite, and a model in
+// memory for tests and simulation). All calls block; the server puts them on threads of their own.
+// There is one writer handle, used by one thread at a time, and any number of reader handles, each
+// used by one thread at a time. Readers see every commit that finished before the call.
 #ifndef CLAIRON_HUB_STORE_H
 #define CLAIRON_HUB_STORE_H
 
@@ -20,7 +20,8 @@
 
 struct store_ops;
 
-// Implementations put these first in their own structs. Opening is theirs: store/sqlite.h, store/model.h.
+// Implementations put these first in their own structs. Opening is theirs: store/sqlite.h,
+// store/model.h.
 struct store {
     const struct store_ops *ops;
 };
@@ -32,14 +33,17 @@ struct store_reader {
 struct store_info {
     uint64_t epoch;        // rolls when an id may come again with other content
     uint64_t reserved_top; // ids up to here were reserved
-    uint64_t visible;      // everything up to here is committed or will never come: the first new id is visible + 1
-    uint64_t trimmed_max;  // highest id removed on any topic
-    bool clean;            // the last user closed it
+    uint64_t visible; // everything up to here is committed or will never come: the first new id is
+                      // visible + 1
+    uint64_t trimmed_max; // highest id removed on any topic
+    bool clean;           // the last user closed it
 };
 
-// --- writing ---------------------------------------------------------------------------------------------------
+// --- writing
+// ---------------------------------------------------------------------------------------------------
 
-// Rows that a batch needs before it can be reduced. Filled in place; spans and results live as the caller says.
+// Rows that a batch needs before it can be reduced. Filled in place; spans and results live as the
+// caller says.
 struct store_load_job {
     enum job_kind kind;
     struct str id;
@@ -69,18 +73,23 @@ struct store_load {
     int64_t wall_ms; // rows that expired by then are not found
 };
 
-// Upkeep proposed by a reader (retention, merging of small chunks): opaque to the hub, carried out in a batch.
+// Upkeep proposed by a reader (retention, merging of small chunks): opaque to the hub, carried out
+// in a batch.
 struct store_task {
     struct store_task *next;
 };
 
-// One transaction: all or nothing. Removes come before the rest, so a job made again in the same batch starts empty.
+// One transaction: all or nothing. Removes come before the rest, so a job made again in the same
+// batch starts empty.
 struct store_batch {
     struct event **events; // with ids, rising; EVENT_MEMORY ones are never here
     unsigned events_count;
     struct job **jobs; // rows to write, the latest attempt of each
     unsigned jobs_count;
-    struct { enum job_kind kind; struct str id; } *removes; // jobs to delete with log and history
+    struct {
+        enum job_kind kind;
+        struct str id;
+    } * removes; // jobs to delete with log and history
     unsigned removes_count;
     struct store_idem *idems;
     unsigned idems_count;
@@ -89,9 +98,11 @@ struct store_batch {
     uint64_t trimmed_max; // out: highest id that tasks and removes took away; 0 = none
 };
 
-// --- reading ---------------------------------------------------------------------------------------------------
+// --- reading
+// ---------------------------------------------------------------------------------------------------
 
-// Events of some topics with after < id <= upto, ascending; or, with `backward`, the newest ones with id < before.
+// Events of some topics with after < id <= upto, ascending; or, with `backward`, the newest ones
+// with id < before.
 struct store_query {
     struct str *topics;
     unsigned topics_count;
@@ -105,7 +116,8 @@ struct store_query {
 enum gap_reason { GAP_RETENTION, GAP_QUOTA, GAP_RATE, GAP_MEMORY, GAP_EPOCH };
 const char *gap_reason_name(enum gap_reason r);
 
-// Something was removed: ids in (from, to] of a topic. `from` is already raised to the reader's position.
+// Something was removed: ids in (from, to] of a topic. `from` is already raised to the reader's
+// position.
 struct gap {
     struct str topic;
     uint64_t from, to;
@@ -113,14 +125,15 @@ struct gap {
     enum gap_reason reason;
 };
 
-// Owned by the caller; store_page_fini. Gaps are those of the query's topics that a reader at `after` must be told.
+// Owned by the caller; store_page_fini. Gaps are those of the query's topics that a reader at
+// `after` must be told.
 struct store_page {
     struct event **events; // one reference each, ascending also when read backward
     unsigned count;
     struct gap *gaps; // forward pages; at most one per topic and page
     unsigned gaps_count;
-    uint64_t examined; // forward: everything up to here was looked at; == query.upto at the end
-    bool more;         // backward: there are older ones
+    uint64_t examined;  // forward: everything up to here was looked at; == query.upto at the end
+    bool more;          // backward: there are older ones
     struct arena arena; // what gaps' spans point into
 };
 void store_page_init(struct store_page *p);
@@ -168,30 +181,39 @@ struct store_policy {
     uint64_t job_log_bytes; // log kept per attempt; the oldest chunks go first
 };
 
-// --- the table -------------------------------------------------------------------------------------------------
+// --- the table
+// -------------------------------------------------------------------------------------------------
 
 // Every int: 0, -E_IO, -E_STORAGE_FULL, -E_NO_MEMORY; nothing partial is left behind.
 struct store_ops {
     // Writer.
     int (*load)(struct store *s, struct store_load *load);
     int (*commit)(struct store *s, struct store_batch *batch);
-    int (*reserve)(struct store *s, uint64_t top); // ids up to top may be used once this returned: it is on disk
+    int (*reserve)(struct store *s,
+                   uint64_t top); // ids up to top may be used once this returned: it is on disk
     int (*save_clean)(struct store *s, uint64_t last_id); // at a clean end, nothing in flight
-    // Any thread, also during a commit: what was committed before the call is on disk when it returns.
+    // Any thread, also during a commit: what was committed before the call is on disk when it
+    // returns.
     int (*sync)(struct store *s);
     // Readers.
     struct store_reader *(*reader_new)(struct store *s); // NULL: could not
     void (*reader_free)(struct store_reader *r);
     int (*read)(struct store_reader *r, const struct store_query *q, struct store_page *page);
-    int (*read_lines)(struct store_reader *r, const struct store_lines_query *q, struct store_lines *ret);
-    int (*read_jobs)(struct store_reader *r, const struct store_jobs_query *q, struct store_jobs *ret);
-    int (*read_job)(struct store_reader *r, enum job_kind kind, struct str id, uint32_t attempt, struct job **ret);
+    int (*read_lines)(struct store_reader *r, const struct store_lines_query *q,
+                      struct store_lines *ret);
+    int (*read_jobs)(struct store_reader *r, const struct store_jobs_query *q,
+                     struct store_jobs *ret);
+    int (*read_job)(struct store_reader *r, enum job_kind kind, struct str id, uint32_t attempt,
+                    struct job **ret);
     // The jobs whose attempt is open, at start-up, for their leases.
-    int (*read_open)(struct store_reader *r, bool (*fn)(void *ctx, struct job *borrowed), void *ctx);
-    // Highest id removed on any of these topics (0: none), and the gap a reader at `after` must be told, per topic.
+    int (*read_open)(struct store_reader *r, bool (*fn)(void *ctx, struct job *borrowed),
+                     void *ctx);
+    // Highest id removed on any of these topics (0: none), and the gap a reader at `after` must be
+    // told, per topic.
     int (*read_gaps)(struct store_reader *r, const struct store_query *q, struct store_page *page);
     // Proposes upkeep that takes at most a few ms; NULL: nothing to do.
-    struct store_task *(*plan)(struct store_reader *r, int64_t wall_ms, const struct store_policy *policy);
+    struct store_task *(*plan)(struct store_reader *r, int64_t wall_ms,
+                               const struct store_policy *policy);
     void (*tasks_free)(struct store_task *t);
     // Moves committed pages from the write-ahead log into the database, off the writer's path.
     int (*checkpoint)(struct store_reader *r);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What one worker thread holds of the hub: this is all that dialects and producers get to see of it.
+// What one worker thread holds of the hub: this is all that dialects and producers get to see of
+// it.
 #ifndef CLAIRON_HUB_WORKER_H
 #define CLAIRON_HUB_WORKER_H
 

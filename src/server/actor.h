@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A thread that lives on mails: it runs them in order, sleeps when there are none, and wakes at a deadline of its own.
-// Used for all threads that don't watch sockets.
+// A thread that lives on mails: it runs them in order, sleeps when there are none, and wakes at a
+// deadline of its own. Used for all threads that don't watch sockets.
 #ifndef CLAIRON_SERVER_ACTOR_H
 #define CLAIRON_SERVER_ACTOR_H
 
@@ -16,7 +16,8 @@ struct actor {
     pthread_mutex_t lock; // guards `woken` and `stopping`
     pthread_cond_t cond;
     bool woken, stopping, started;
-    // After each round of mails, and when the deadline it returned (mono_ms; INT64_MAX: none) is reached. May be NULL.
+    // After each round of mails, and when the deadline it returned (mono_ms; INT64_MAX: none) is
+    // reached. May be NULL.
     int64_t (*tick)(void *ctx);
     void *ctx;
 };

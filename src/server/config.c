@@ -39,7 +39,8 @@ void config_init(struct config *c)
         .store_retention_hours = LIMIT_RETENTION_MS / 3600000,
         .store_job_log_mb = LIMIT_JOB_LOG_BYTES >> 20,
         .websocket_enabled = true,
-        .channels_default = {.items = {STR("chat"), STR("playqueue"), STR("system"), STR("progress")},
+        .channels_default = {.items = {STR("chat"), STR("playqueue"), STR("system"),
+                                       STR("progress")},
                              .count = 4},
     };
 }
@@ -77,7 +78,8 @@ static const struct config_key *find_key(struct str section, struct str key, boo
 
 static bool parse_bool(struct str text, bool *ret)
 {
-    static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no", "off", "0"};
+    static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no",
+                                                                                "off", "0"};
     for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
         if (str_eq_nocase(text, str_of(yes[i])) || str_eq_nocase(text, str_of(no[i]))) {
             *ret = str_eq_nocase(text, str_of(yes[i]));
@@ -96,9 +98,10 @@ static int list_add(struct config *c, struct config_list *list, struct str item)
     return 0;
 }
 
-// Sets a scalar, or a list from one scalar with commas. `where` is "FILE:LINE" or a variable's name.
-static int set_scalar(struct config *c, const struct config_key *k, struct str text, const char *where,
-                      struct config_fault *fault)
+// Sets a scalar, or a list from one scalar with commas. `where` is "FILE:LINE" or a variable's
+// name.
+static int set_scalar(struct config *c, const struct config_key *k, struct str text,
+                      const char *where, struct config_fault *fault)
 {
     char *at = (char *)c + k->offset;
     const char *wants = NULL;
@@ -108,9 +111,10 @@ static int set_scalar(struct config *c, const struct config_key *k, struct str t
         wants = parse_bool(text, (bool *)(void *)at) ? NULL : "true or false";
         break;
     case TYPE_UINT:
-        wants = str_to_u64(text, (uint64_t *)(void *)at) == 0 && *(uint64_t *)(void *)at < 1000000000
-                    ? NULL
-                    : "a whole number below 1000000000";
+        wants =
+            str_to_u64(text, (uint64_t *)(void *)at) == 0 && *(uint64_t *)(void *)at < 1000000000
+                ? NULL
+                : "a whole number below 1000000000";
         break;
     case TYPE_STRING:
         *(struct str *)(void *)at = keep_text(c, text);
@@ -126,14 +130,16 @@ static int set_scalar(struct config *c, const struct config_key *k, struct str t
         break;
     }
     if (wants) {
-        (void)snprintf(fault->text, sizeof(fault->text), "%s: %s.%s must be %s, not \"%.*s\"", where,
-                       k->section, k->key, wants, (int)(text.len > 80 ? 80 : text.len), text.p);
+        (void)snprintf(fault->text, sizeof(fault->text), "%s: %s.%s must be %s, not \"%.*s\"",
+                       where, k->section, k->key, wants, (int)(text.len > 80 ? 80 : text.len),
+                       text.p);
         return -E_BAD_REQUEST;
     }
     return 0;
 }
 
-// --- YAML: a mapping of sections, each a mapping of keys, each a scalar or a sequence of scalars -------------------
+// --- YAML: a mapping of sections, each a mapping of keys, each a scalar or a sequence of scalars
+// -------------------
 
 struct reading {
     struct config *config;
@@ -254,7 +260,8 @@ static int read_document(struct reading *r)
     int err;
     do {
         err = next_event(r);
-    } while (!err && (r->event.type == YAML_STREAM_START_EVENT || r->event.type == YAML_DOCUMENT_START_EVENT));
+    } while (!err && (r->event.type == YAML_STREAM_START_EVENT ||
+                      r->event.type == YAML_DOCUMENT_START_EVENT));
     if (err || r->event.type == YAML_STREAM_END_EVENT) {
         return err; // an empty file: the defaults
     }
@@ -295,9 +302,11 @@ int config_read_file(struct config *c, const char *path, struct config_fault *fa
     return err;
 }
 
-// --- the environment ---------------------------------------------------------------------------------------------
+// --- the environment
+// ---------------------------------------------------------------------------------------------
 
-static int read_variable(struct config *c, struct str name, struct str value, struct config_fault *fault)
+static int read_variable(struct config *c, struct str name, struct str value,
+                         struct config_fault *fault)
 {
     char where[120];
     (void)snprintf(where, sizeof(where), "%.*s", (int)(name.len > 100 ? 100 : name.len), name.p);

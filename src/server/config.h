@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The configuration: a YAML file, then the environment, then flags. The keys are those of def/config.def; an unknown
-// key, a wrong type or an impossible value is an error that names file, line and key. Read at start, then constant.
+// The configuration: a YAML file, then the environment, then flags. The keys are those of
+// def/config.def; an unknown key, a wrong type or an impossible value is an error that names file,
+// line and key. Read at start, then constant.
 #ifndef CLAIRON_SERVER_CONFIG_H
 #define CLAIRON_SERVER_CONFIG_H
 
@@ -38,6 +39,7 @@ void config_fini(struct config *c);
 // -E_BAD_REQUEST (with the fault), -E_IO.
 int config_read_file(struct config *c, const char *path, struct config_fault *fault) MUST_CHECK;
 // CLAIRON__SECTION__KEY, WEBSOCKET_ENABLED and WEBSOCKET_CORS_ORIGIN.
-int config_read_environ(struct config *c, char *const *environ, struct config_fault *fault) MUST_CHECK;
+int config_read_environ(struct config *c, char *const *environ,
+                        struct config_fault *fault) MUST_CHECK;
 
 #endif

@@ -30,10 +30,12 @@ static void test_good(void **state)
     (void)state;
     struct config c;
     struct config_fault fault = {""};
-    assert_int_equal(read_text("# a comment\nserver:\n  listen: ['[::1]:8000', 127.0.0.1:0]\n  workers: 3\n"
-                               "store:\n  data: /x y\nwebsocket: {enabled: no, cors_origin: 'https://a, https://b'}\n",
-                               &c, &fault),
-                     0);
+    assert_int_equal(
+        read_text(
+            "# a comment\nserver:\n  listen: ['[::1]:8000', 127.0.0.1:0]\n  workers: 3\n"
+            "store:\n  data: /x y\nwebsocket: {enabled: no, cors_origin: 'https://a, https://b'}\n",
+            &c, &fault),
+        0);
     assert_int_equal(c.server_listen.count, 2);
     assert_true(str_is(c.server_listen.items[0], "[::1]:8000"));
     assert_int_equal(c.server_workers, 3);
@@ -81,14 +83,21 @@ static void test_environ(void **state)
     struct config c;
     struct config_fault fault = {""};
     config_init(&c);
-    const char *const good[] = {"CLAIRON__STORE__DATA=/d", "CLAIRON__CHANNELS__DEFAULT=a, b", "WEBSOCKET_ENABLED=false",
-                    "CLAIRON_SERVER=not ours", "PATH=/bin", "WEBSOCKET_CORS_ORIGIN=*", NULL};
+    const char *const good[] = {"CLAIRON__STORE__DATA=/d",
+                                "CLAIRON__CHANNELS__DEFAULT=a, b",
+                                "WEBSOCKET_ENABLED=false",
+                                "CLAIRON_SERVER=not ours",
+                                "PATH=/bin",
+                                "WEBSOCKET_CORS_ORIGIN=*",
+                                NULL};
     assert_int_equal(config_read_environ(&c, (char *const *)(uintptr_t)good, &fault), 0);
     assert_true(str_is(c.store_data, "/d"));
     assert_int_equal(c.channels_default.count, 2);
     assert_false(c.websocket_enabled);
     assert_true(str_is(c.websocket_cors_origin, "*"));
-    const char *const bad[] = {"CLAIRON__STORE__DTA=/d", NULL}, *const worse[] = {"CLAIRON__SERVER__WORKERS=x", NULL};
+    const char *const bad[] = {"CLAIRON__STORE__DTA=/d", NULL}, *const worse[] = {
+                                                                    "CLAIRON__SERVER__WORKERS=x",
+                                                                    NULL};
     assert_int_not_equal(config_read_environ(&c, (char *const *)(uintptr_t)bad, &fault), 0);
     assert_non_null(strstr(fault.text, "CLAIRON__STORE__DTA: unknown key"));
     assert_int_not_equal(config_read_environ(&c, (char *const *)(uintptr_t)worse, &fault), 0);

@@ -39,7 +39,8 @@ struct engine {
     struct store_reader *upkeep_reader;
     atomic_size_t queued_bytes;
     _Atomic(int) store_err; // of the last commit or sync; 0: fine
-    // Each carries one question to another thread and its answer back: at most one of each is under way.
+    // Each carries one question to another thread and its answer back: at most one of each is under
+    // way.
     struct errand {
         struct mail mail;
         struct engine *engine;
@@ -66,7 +67,8 @@ static struct engine *errand_engine(struct mail *m, struct errand **ret)
     return e->engine;
 }
 
-// --- the store's writer and the sync thread ------------------------------------------------------------------------
+// --- the store's writer and the sync thread
+// ------------------------------------------------------------------------
 
 static void note_store(struct engine *e, int err, const char *what)
 {
@@ -141,7 +143,8 @@ static void do_sync(struct mail *m)
     actor_post(&e->sequencing, m, synced);
 }
 
-// --- what the sequencer asks -----------------------------------------------------------------------------------------
+// --- what the sequencer asks
+// -----------------------------------------------------------------------------------------
 
 static void on_load(void *ctx, struct store_load *load)
 {
@@ -238,7 +241,8 @@ static int64_t sequencing_tick(void *ctx)
     return next;
 }
 
-// --- maintenance -------------------------------------------------------------------------------------------------
+// --- maintenance
+// -------------------------------------------------------------------------------------------------
 
 static void give_tasks(struct mail *m)
 {
@@ -268,7 +272,8 @@ static int64_t upkeep_tick(void *ctx)
     return INT64_MAX; // its end is a mail, after which this is called again
 }
 
-// --- what workers ask ----------------------------------------------------------------------------------------------
+// --- what workers ask
+// ----------------------------------------------------------------------------------------------
 
 static void do_submit(struct mail *m)
 {
@@ -303,7 +308,8 @@ static void do_read(struct mail *m)
     r->home(r);
 }
 
-void engine_read(struct engine *e, struct read_req *r, unsigned lane, void (*home)(struct read_req *r))
+void engine_read(struct engine *e, struct read_req *r, unsigned lane,
+                 void (*home)(struct read_req *r))
 {
     r->home = home;
     r->lane = &e->readers[lane % READERS];
@@ -324,7 +330,8 @@ void engine_snapshot(struct engine *e, struct snapshot_req *r, void (*home)(stru
     actor_post(&e->sequencing, &r->mail, do_snapshot);
 }
 
-// --- life --------------------------------------------------------------------------------------------------------
+// --- life
+// --------------------------------------------------------------------------------------------------------
 
 static bool adopt(void *ctx, struct job *j)
 {
@@ -432,8 +439,8 @@ void engine_free(struct engine *e)
         return;
     }
     const struct store_ops *ops = e->store->ops;
-    struct actor *actors[] = {&e->sequencing, &e->writing, &e->syncing, &e->upkeep,
-                              &e->readers[0].actor, &e->readers[1].actor};
+    struct actor *actors[] = {&e->sequencing, &e->writing,          &e->syncing,
+                              &e->upkeep,     &e->readers[0].actor, &e->readers[1].actor};
     for (size_t i = 0; i < ARRAY_LEN(actors); i++) {
         actor_fini(actors[i]);
     }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The hub's own threads: the sequencer, the store's writer, the sync thread, readers and maintenance, and how they hand
-// work to each other. Workers come in by engine_submit, engine_read and engine_snapshot, and are told by `moved`.
+// The hub's own threads: the sequencer, the store's writer, the sync thread, readers and
+// maintenance, and how they hand work to each other. Workers come in by engine_submit, engine_read
+// and engine_snapshot, and are told by `moved`.
 //
-//   worker --submit--> sequencer --load, commit, reserve--> writer --mail--> sequencer --answer--> worker
+//   worker --submit--> sequencer --load, commit, reserve--> writer --mail--> sequencer --answer-->
+//   worker
 //                          |------ sync --> sync thread --mail--^
 //   worker --read--> reader --answer--> worker          maintenance --tasks--> sequencer
 #ifndef CLAIRON_SERVER_ENGINE_H
@@ -28,8 +30,8 @@ struct engine_config {
     void *ctx;
 };
 
-// Opens the store and takes jobs that are open back in charge; starts nothing yet. `fault`: one line why not, or a
-// warning when it succeeded and is not empty.
+// Opens the store and takes jobs that are open back in charge; starts nothing yet. `fault`: one
+// line why not, or a warning when it succeeded and is not empty.
 int engine_new(const struct engine_config *cfg, struct engine **ret, char fault[256]) MUST_CHECK;
 void engine_start(struct engine *e);
 // Refuses submits, lets what is queued end, saves, marks a clean end, and joins the threads.
@@ -38,10 +40,14 @@ void engine_free(struct engine *e); // stopped, or never started
 struct realm *engine_realm(struct engine *e);
 const char *engine_fault(struct engine *e); // why it can't serve right now, or NULL
 
-// Any thread. -E_UNAVAILABLE when too many bytes are queued. s->answered is called on the sequencer's thread.
+// Any thread. -E_UNAVAILABLE when too many bytes are queued. s->answered is called on the
+// sequencer's thread.
 int engine_submit_take(struct engine *e, struct submit *s) MUST_CHECK;
-// `home` is called on a reader's or the sequencer's thread when the answer is in. `lane` spreads askers over readers.
-void engine_read(struct engine *e, struct read_req *r, unsigned lane, void (*home)(struct read_req *r));
-void engine_snapshot(struct engine *e, struct snapshot_req *r, void (*home)(struct snapshot_req *r));
+// `home` is called on a reader's or the sequencer's thread when the answer is in. `lane` spreads
+// askers over readers.
+void engine_read(struct engine *e, struct read_req *r, unsigned lane,
+                 void (*home)(struct read_req *r));
+void engine_snapshot(struct engine *e, struct snapshot_req *r,
+                     void (*home)(struct snapshot_req *r));
 
 #endif

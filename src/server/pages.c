@@ -12,7 +12,8 @@
 static void handle_health(struct http_request *req, void *ctx)
 {
     const struct status *s = ctx;
-    const char *fault = atomic_load(&s->stopping) ? "The hub is stopping." : engine_fault(s->engine);
+    const char *fault =
+        atomic_load(&s->stopping) ? "The hub is stopping." : engine_fault(s->engine);
     struct buf b;
     buf_init(&b, PAGE_MAX);
     buf_putf(&b, "{\"status\":\"%s\"", fault ? "unavailable" : "ok");
@@ -47,10 +48,14 @@ void pages_routes(struct router *router, const struct status *status)
     const struct route routes[] = {
         {.pattern = "/health", .handle = handle_health, .ctx = ctx, .flags = ROUTE_PUBLIC},
         {.pattern = "/metrics", .handle = handle_metrics, .ctx = ctx},
-        {.pattern = "/", .handle = static_handle_file, .ctx = (void *)(uintptr_t)"index.html"},
-        {.pattern = "/jobs/{kind}/{id}", .handle = static_handle_file, .ctx = (void *)(uintptr_t)"job.html"},
+        {.pattern = "/", .handle = static_handle_file, .ctx = (void *)(uintptr_t) "index.html"},
+        {.pattern = "/jobs/{kind}/{id}",
+         .handle = static_handle_file,
+         .ctx = (void *)(uintptr_t) "job.html"},
         {.pattern = "/assets/{name}", .handle = static_handle_assets},
-        {.pattern = "/favicon.ico", .handle = static_handle_file, .ctx = (void *)(uintptr_t)"favicon.svg"},
+        {.pattern = "/favicon.ico",
+         .handle = static_handle_file,
+         .ctx = (void *)(uintptr_t) "favicon.svg"},
     };
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
         struct route r = routes[i];

@@ -26,9 +26,9 @@
 #define WORKERS_MAX 64
 // Descriptors that stay free for the store when connections have taken the rest.
 #define DESCRIPTORS_HELD 16
-#define ACCEPT_PAUSE_MS 100
+#define ACCEPT_PAUSE_MS  100
 // How long connections have to end by themselves after SIGTERM.
-#define DRAIN_MS 5000
+#define DRAIN_MS      5000
 #define DRAIN_POLL_MS 20
 
 struct server {
@@ -52,7 +52,8 @@ static int complain(const char *text)
     return 1;
 }
 
-// --- configuration ---------------------------------------------------------------------------------------------------
+// --- configuration
+// ---------------------------------------------------------------------------------------------------
 
 static int read_config(struct server *s, const struct server_options *o)
 {
@@ -83,7 +84,8 @@ static int read_config(struct server *s, const struct server_options *o)
     return 0;
 }
 
-// --- listening -------------------------------------------------------------------------------------------------------
+// --- listening
+// -------------------------------------------------------------------------------------------------------
 
 struct address {
     struct str host;
@@ -130,12 +132,14 @@ static int listen_on(struct server *s, struct str text, bool may_skip)
     if (!listener_is_loopback(l)) {
         if (!s->config.auth_allow_remote_without_auth) {
             (void)snprintf(fault, sizeof(fault),
-                           "%.*s can be reached from other machines and authentication is off: listen on loopback, "
+                           "%.*s can be reached from other machines and authentication is off: "
+                           "listen on loopback, "
                            "or set auth.allow_remote_without_auth: true",
                            shown, text.p);
             return complain(fault);
         }
-        log_warn("server.remote", "anyone who can reach %s can read and change everything", listener_text(l));
+        log_warn("server.remote", "anyone who can reach %s can read and change everything",
+                 listener_text(l));
         s->status.remote_without_auth = true;
     }
     (void)printf("listening on http://%s\n", listener_text(l));
@@ -158,7 +162,8 @@ static int listen_all(struct server *s, const struct server_options *o)
     }
     (void)!parse_address(list->items[0], &first);
     for (unsigned i = 0; i < list->count && !failed; i++) {
-        // The first address must be had. Of the others a port, or an address family, may be missing.
+        // The first address must be had. Of the others a port, or an address family, may be
+        // missing.
         bool other = i > 0 && (parse_address(list->items[i], &a) != 0 || a.port != first.port ||
                                !str_eq(a.host, first.host));
         failed = listen_on(s, list->items[i], other && parse_address(list->items[i], &a) == 0);
@@ -166,7 +171,8 @@ static int listen_all(struct server *s, const struct server_options *o)
     return failed;
 }
 
-// --- starting ----------------------------------------------------------------------------------------------------------
+// --- starting
+// ----------------------------------------------------------------------------------------------------------
 
 static void on_moved(void *ctx)
 {
@@ -249,7 +255,8 @@ static int start_workers(struct server *s, unsigned workers)
     return 0;
 }
 
-// --- stopping ----------------------------------------------------------------------------------------------------------
+// --- stopping
+// ----------------------------------------------------------------------------------------------------------
 
 static void poll_drain(struct timer *t)
 {
@@ -270,7 +277,8 @@ static void on_signal(struct loop_watch *w, uint32_t events)
     (void)events;
     struct server *s = CONTAINER_OF(w, struct server, signals);
     struct signalfd_siginfo info;
-    if (read(w->fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || atomic_load(&s->status.stopping)) {
+    if (read(w->fd, &info, sizeof(info)) != (ssize_t)sizeof(info) ||
+        atomic_load(&s->status.stopping)) {
         return;
     }
     log_info("server.stopping", "signal %u: draining", info.ssi_signo);
@@ -292,8 +300,9 @@ static int block_signals(struct server *s)
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
-    s->signals = (struct loop_watch){.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), .fn = on_signal};
+    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    s->signals =
+        (struct loop_watch){.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), .fn = on_signal};
     return s->signals.fd == -1 ? complain("no descriptor for signals") : 0;
 }
 
@@ -347,7 +356,8 @@ int server_run(const struct server_options *o)
         unsigned workers = s.config.server_workers && s.config.server_workers <= WORKERS_MAX
                                ? (unsigned)s.config.server_workers
                                : usable_cores();
-        failed = block_signals(&s) || start_engine(&s, workers) || start_workers(&s, workers) || run(&s, o);
+        failed = block_signals(&s) || start_engine(&s, workers) || start_workers(&s, workers) ||
+                 run(&s, o);
     }
     server_fini(&s);
     return failed;

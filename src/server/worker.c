@@ -43,7 +43,8 @@ struct worker {
     unsigned under_way; // submits not yet answered
 };
 
-// --- answers come home -------------------------------------------------------------------------------------------
+// --- answers come home
+// -------------------------------------------------------------------------------------------
 
 // The loop outlives every answer: worker_stop waits for them.
 static void go_home(struct worker *w, struct mail *m, void (*run)(struct mail *m))
@@ -118,7 +119,8 @@ static void worker_snapshot(struct ask *a, struct snapshot_req *r)
     engine_snapshot(w->cfg.engine, r, snapshot_answered);
 }
 
-// --- the log -----------------------------------------------------------------------------------------------------
+// --- the log
+// -----------------------------------------------------------------------------------------------------
 
 static void on_wake(struct mail *m)
 {
@@ -159,7 +161,8 @@ static void on_count(struct timer *t)
     loop_timer_after(w->loop, t, COUNT_MS);
 }
 
-// --- life --------------------------------------------------------------------------------------------------------
+// --- life
+// --------------------------------------------------------------------------------------------------------
 
 static void take_connection(struct accept_target *t, const struct accepted *a)
 {
@@ -194,10 +197,8 @@ struct worker *worker_new(const struct worker_config *cfg)
     w->intake.submit_take = worker_submit_take;
     w->ask = (struct ask){.read = worker_read, .snapshot = worker_snapshot, .again = worker_again};
     struct realm *realm = engine_realm(cfg->engine);
-    w->hub = (struct hub_worker){.realm = realm,
-                                 .fanout = fanout_new(realm, &w->ask),
-                                 .intake = &w->intake,
-                                 .ask = &w->ask};
+    w->hub = (struct hub_worker){
+        .realm = realm, .fanout = fanout_new(realm, &w->ask), .intake = &w->intake, .ask = &w->ask};
     w->router = router_new();
     dialect_routes(w->router, &w->hub);
     ingest_routes(w->router, &w->hub);
@@ -255,8 +256,8 @@ size_t worker_connections(struct worker *w)
 static void stop_when_idle(struct timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, stop_timer);
-    bool idle = httpd_connections(w->httpd) == 0 && w->under_way == 0 && fanout_idle(w->hub.fanout) &&
-                !atomic_load(&w->waking);
+    bool idle = httpd_connections(w->httpd) == 0 && w->under_way == 0 &&
+                fanout_idle(w->hub.fanout) && !atomic_load(&w->waking);
     if (idle) {
         loop_timer_cancel(w->loop, &w->count_timer);
         loop_stop(w->loop);

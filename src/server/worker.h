@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A worker: one thread with a loop, an HTTP server, its end of the log, and its own copy of the route table.
+// A worker: one thread with a loop, an HTTP server, its end of the log, and its own copy of the
+// route table.
 #ifndef CLAIRON_SERVER_WORKER_H
 #define CLAIRON_SERVER_WORKER_H
 
@@ -25,8 +26,8 @@ void worker_start(struct worker *w);
 void worker_moved(struct worker *w); // the log moved
 void worker_drain(struct worker *w); // no new requests, sockets are told; goes on until worker_stop
 size_t worker_connections(struct worker *w);
-void worker_stop(struct worker *w);  // closes what is left, ends when no answer is under way, joins
-void worker_free(struct worker *w);  // stopped, or never started
+void worker_stop(struct worker *w); // closes what is left, ends when no answer is under way, joins
+void worker_free(struct worker *w); // stopped, or never started
 struct accept_target *worker_target(struct worker *w);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The model store: everything it was ever told, each piece marked with the batch that brought it, so that a loss of power
-// can take the last batches back.
+// The model store: everything it was ever told, each piece marked with the batch that brought it,
+// so that a loss of power can take the last batches back.
 #include "store/model.h"
 
 #include <stdio.h>
@@ -71,7 +71,8 @@ static struct model *model_of(struct store *s)
     return (struct model *)(void *)s;
 }
 
-static const struct job *latest(const struct model *m, enum job_kind kind, struct str id, uint32_t attempt)
+static const struct job *latest(const struct model *m, enum job_kind kind, struct str id,
+                                uint32_t attempt)
 {
     for (size_t i = m->rows.count; i-- > 0;) {
         const struct model_row *r = &m->rows.p[i];
@@ -88,7 +89,8 @@ static const struct job *latest(const struct model *m, enum job_kind kind, struc
     return NULL;
 }
 
-// --- writing -------------------------------------------------------------------------------------------------------
+// --- writing
+// -------------------------------------------------------------------------------------------------------
 
 static int model_load(struct store *s, struct store_load *load)
 {
@@ -113,7 +115,8 @@ static int model_load(struct store *s, struct store_load *load)
             if (str_is(want->scope, row->scope) && str_is(want->key, row->key) &&
                 row->expires_wall_ms > load->wall_ms) {
                 want->found = true;
-                want->row = (struct store_idem){.scope = want->scope, .key = want->key,
+                want->row = (struct store_idem){.scope = want->scope,
+                                                .key = want->key,
                                                 .expires_wall_ms = row->expires_wall_ms};
                 memcpy(want->row.body_hash, row->hash, sizeof(row->hash));
                 want->row.answer = arena_try_copy(want->arena, str_of(row->answer));
@@ -143,7 +146,8 @@ static void remove_job(struct model *m, enum job_kind kind, struct str id, uint6
     m->events.count = kept;
     struct gap_note *note;
     for (size_t i = 0; (note = map_next(&gone.map, &i));) {
-        PUT(&m->gaps, ((struct model_gap){.batch = m->batch, .topic = mem_strdup(note->topic), .row = note->row}));
+        PUT(&m->gaps, ((struct model_gap){
+                          .batch = m->batch, .topic = mem_strdup(note->topic), .row = note->row}));
     }
     gap_set_fini(&gone);
 }
@@ -156,19 +160,24 @@ static int model_commit(struct store *s, struct store_batch *b)
     b->trimmed_max = 0;
     for (unsigned i = 0; i < b->removes_count; i++) {
         remove_job(m, b->removes[i].kind, b->removes[i].id, &b->trimmed_max);
-        struct model_row row = {.batch = m->batch, .job = job_new(b->removes[i].kind, b->removes[i].id), .gone = true};
+        struct model_row row = {
+            .batch = m->batch, .job = job_new(b->removes[i].kind, b->removes[i].id), .gone = true};
         PUT(&m->rows, row);
     }
     for (unsigned i = 0; i < b->events_count; i++) {
-        PUT(&m->events, ((struct model_event){.batch = m->batch, .event = event_ref(b->events[i])}));
+        PUT(&m->events,
+            ((struct model_event){.batch = m->batch, .event = event_ref(b->events[i])}));
     }
     for (unsigned i = 0; i < b->jobs_count; i++) {
         PUT(&m->rows, ((struct model_row){.batch = m->batch, .job = job_ref(b->jobs[i])}));
     }
     for (unsigned i = 0; i < b->idems_count; i++) {
         const struct store_idem *row = &b->idems[i];
-        struct model_idem copy = {.batch = m->batch, .scope = mem_strdup(row->scope), .key = mem_strdup(row->key),
-                                  .answer = mem_strdup(row->answer), .expires_wall_ms = row->expires_wall_ms};
+        struct model_idem copy = {.batch = m->batch,
+                                  .scope = mem_strdup(row->scope),
+                                  .key = mem_strdup(row->key),
+                                  .answer = mem_strdup(row->answer),
+                                  .expires_wall_ms = row->expires_wall_ms};
         memcpy(copy.hash, row->body_hash, sizeof(copy.hash));
         PUT(&m->idems, copy);
     }
@@ -199,7 +208,8 @@ static int model_sync(struct store *s)
     return 0;
 }
 
-// --- reading -------------------------------------------------------------------------------------------------------
+// --- reading
+// -------------------------------------------------------------------------------------------------------
 
 static struct store_reader *model_reader_new(struct store *s)
 {
@@ -223,7 +233,8 @@ static bool on_topics(const struct event *e, const struct store_query *q)
     return false;
 }
 
-static int model_read_gaps(struct store_reader *r, const struct store_query *q, struct store_page *page)
+static int model_read_gaps(struct store_reader *r, const struct store_query *q,
+                           struct store_page *page)
 {
     const struct model *m = model_of(r->store);
     for (unsigned i = 0; i < q->topics_count; i++) {
@@ -289,7 +300,8 @@ static int model_read(struct store_reader *r, const struct store_query *q, struc
     return model_read_gaps(r, &seen, page);
 }
 
-static int model_read_lines(struct store_reader *r, const struct store_lines_query *q, struct store_lines *ret)
+static int model_read_lines(struct store_reader *r, const struct store_lines_query *q,
+                            struct store_lines *ret)
 {
     const struct model *m = model_of(r->store);
     const struct job *j = latest(m, q->kind, q->id, q->attempt);
@@ -298,7 +310,8 @@ static int model_read_lines(struct store_reader *r, const struct store_lines_que
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; j && i < m->events.count; i++) {
             const struct event *e = m->events.p[i].event;
-            if (!(e->flags & EVENT_LOG) || e->kind != q->kind || e->attempt != j->attempt || !str_eq(e->job_id, q->id)) {
+            if (!(e->flags & EVENT_LOG) || e->kind != q->kind || e->attempt != j->attempt ||
+                !str_eq(e->job_id, q->id)) {
                 continue;
             }
             if (pass == 0) {
@@ -330,7 +343,8 @@ static int newest_first(const void *a, const void *b)
     return str_cmp(str_of(y->id), str_of(x->id));
 }
 
-static int model_read_jobs(struct store_reader *r, const struct store_jobs_query *q, struct store_jobs *ret)
+static int model_read_jobs(struct store_reader *r, const struct store_jobs_query *q,
+                           struct store_jobs *ret)
 {
     const struct model *m = model_of(r->store);
     struct job **all = mem_calloc(m->rows.count + 1, sizeof(struct job *));
@@ -349,7 +363,8 @@ static int model_read_jobs(struct store_reader *r, const struct store_jobs_query
         char mark[160];
         (void)snprintf(mark, sizeof(mark), "%lld-%s", (long long)all[i]->created_ms, all[i]->id);
         if (begun && ret->count == q->limit) {
-            (void)snprintf(ret->next, sizeof(ret->next), "%lld-%s", (long long)ret->jobs[ret->count - 1]->created_ms,
+            (void)snprintf(ret->next, sizeof(ret->next), "%lld-%s",
+                           (long long)ret->jobs[ret->count - 1]->created_ms,
                            ret->jobs[ret->count - 1]->id);
             break;
         }
@@ -362,15 +377,16 @@ static int model_read_jobs(struct store_reader *r, const struct store_jobs_query
     return 0;
 }
 
-static int model_read_job(struct store_reader *r, enum job_kind kind, struct str id, uint32_t attempt,
-                          struct job **ret)
+static int model_read_job(struct store_reader *r, enum job_kind kind, struct str id,
+                          uint32_t attempt, struct job **ret)
 {
     const struct job *j = latest(model_of(r->store), kind, id, attempt);
     *ret = j ? job_ref((struct job *)(uintptr_t)j) : NULL;
     return 0;
 }
 
-static int model_read_open(struct store_reader *r, bool (*fn)(void *ctx, struct job *borrowed), void *ctx)
+static int model_read_open(struct store_reader *r, bool (*fn)(void *ctx, struct job *borrowed),
+                           void *ctx)
 {
     struct model *m = model_of(r->store);
     for (size_t i = 0; i < m->rows.count; i++) {
@@ -388,7 +404,8 @@ static int model_read_open(struct store_reader *r, bool (*fn)(void *ctx, struct 
     return 0;
 }
 
-static struct store_task *model_plan(struct store_reader *r, int64_t wall_ms, const struct store_policy *policy)
+static struct store_task *model_plan(struct store_reader *r, int64_t wall_ms,
+                                     const struct store_policy *policy)
 {
     (void)r;
     (void)wall_ms;
@@ -407,7 +424,8 @@ static int model_checkpoint(struct store_reader *r)
     return 0;
 }
 
-// --- life ------------------------------------------------------------------------------------------------------------
+// --- life
+// ------------------------------------------------------------------------------------------------------------
 
 static void idem_fini(struct model_idem *row)
 {
@@ -416,7 +434,8 @@ static void idem_fini(struct model_idem *row)
     mem_free(row->answer);
 }
 
-// Takes back everything that later batches brought. Removes are not undone: nobody is owed what was deleted.
+// Takes back everything that later batches brought. Removes are not undone: nobody is owed what was
+// deleted.
 static void roll_back(struct model *m, uint64_t batch)
 {
     while (m->events.count && m->events.p[m->events.count - 1].batch > batch) {
@@ -467,7 +486,9 @@ static const struct store_ops model_ops = {
 
 static void tell(const struct model *m, struct store_info *info)
 {
-    *info = (struct store_info){.epoch = m->epoch, .reserved_top = m->reserved_top, .clean = m->clean,
+    *info = (struct store_info){.epoch = m->epoch,
+                                .reserved_top = m->reserved_top,
+                                .clean = m->clean,
                                 .visible = m->clean ? m->clean_id : m->reserved_top};
     for (size_t i = 0; i < m->gaps.count; i++) {
         uint64_t last = m->gaps.p[i].row.last;

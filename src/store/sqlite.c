@@ -22,21 +22,26 @@
 
 static const char schema[] =
     "CREATE TABLE meta(k TEXT PRIMARY KEY, v) WITHOUT ROWID;"
-    "CREATE TABLE jobref(ref INTEGER PRIMARY KEY, kind INTEGER NOT NULL, id TEXT NOT NULL, UNIQUE(kind,id));"
-    "CREATE TABLE job(ref INTEGER NOT NULL, attempt INTEGER NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL,"
-    " latest INTEGER NOT NULL, open INTEGER NOT NULL, status TEXT NOT NULL, created INTEGER NOT NULL,"
+    "CREATE TABLE jobref(ref INTEGER PRIMARY KEY, kind INTEGER NOT NULL, id TEXT NOT NULL, "
+    "UNIQUE(kind,id));"
+    "CREATE TABLE job(ref INTEGER NOT NULL, attempt INTEGER NOT NULL, kind INTEGER NOT NULL, id "
+    "TEXT NOT NULL,"
+    " latest INTEGER NOT NULL, open INTEGER NOT NULL, status TEXT NOT NULL, created INTEGER NOT "
+    "NULL,"
     " updated INTEGER NOT NULL, data BLOB NOT NULL, UNIQUE(ref,attempt));"
     "CREATE INDEX job_list ON job(kind,created,id) WHERE latest=1;"
     "CREATE INDEX job_open ON job(open) WHERE open=1;"
     "CREATE INDEX job_old ON job(updated) WHERE latest=1 AND open=0;"
     "CREATE TABLE event(id INTEGER PRIMARY KEY, ref INTEGER NOT NULL, kind INTEGER NOT NULL,"
-    " attempt INTEGER NOT NULL, type TEXT NOT NULL, ts INTEGER NOT NULL, owner TEXT, project TEXT, data BLOB NOT NULL);"
+    " attempt INTEGER NOT NULL, type TEXT NOT NULL, ts INTEGER NOT NULL, owner TEXT, project TEXT, "
+    "data BLOB NOT NULL);"
     "CREATE INDEX event_ref ON event(ref,id);"
     "CREATE INDEX event_kind ON event(kind,id);"
     "CREATE INDEX event_type ON event(type,id);"
     "CREATE INDEX event_owner ON event(owner,id) WHERE owner IS NOT NULL;"
     "CREATE INDEX event_project ON event(project,id) WHERE project IS NOT NULL;"
-    "CREATE TABLE logchunk(ref INTEGER NOT NULL, attempt INTEGER NOT NULL, kind INTEGER NOT NULL, owner TEXT, project TEXT,"
+    "CREATE TABLE logchunk(ref INTEGER NOT NULL, attempt INTEGER NOT NULL, kind INTEGER NOT NULL, "
+    "owner TEXT, project TEXT,"
     " batch INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, line INTEGER NOT NULL,"
     " lastline INTEGER NOT NULL, ts INTEGER NOT NULL, bytes INTEGER NOT NULL, body BLOB NOT NULL);"
     "CREATE INDEX logchunk_line ON logchunk(ref,attempt,lastline);"
@@ -44,13 +49,16 @@ static const char schema[] =
     "CREATE INDEX logchunk_kind ON logchunk(kind,last);"
     "CREATE INDEX logchunk_owner ON logchunk(owner,last) WHERE owner IS NOT NULL;"
     "CREATE TABLE topic(t INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
-    "CREATE TABLE chunk(t INTEGER NOT NULL, batch INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+    "CREATE TABLE chunk(t INTEGER NOT NULL, batch INTEGER NOT NULL, first INTEGER NOT NULL, last "
+    "INTEGER NOT NULL,"
     " ts INTEGER NOT NULL, body BLOB NOT NULL);"
     "CREATE INDEX chunk_t ON chunk(t,last);"
-    "CREATE TABLE idem(scope TEXT NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL, expires INTEGER NOT NULL,"
+    "CREATE TABLE idem(scope TEXT NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL, expires INTEGER "
+    "NOT NULL,"
     " answer TEXT NOT NULL, UNIQUE(scope,key));"
     "CREATE INDEX idem_expires ON idem(expires);"
-    "CREATE TABLE gap(topic TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, n INTEGER NOT NULL,"
+    "CREATE TABLE gap(topic TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, n "
+    "INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL, reason INTEGER NOT NULL);"
     "CREATE INDEX gap_topic ON gap(topic,last);"
     "CREATE INDEX gap_last ON gap(last);";
@@ -89,7 +97,8 @@ sqlite3_stmt *db_use(struct db *db, enum statement which)
 #undef SQL
     };
     if (!db->statements[which]) {
-        int rc = sqlite3_prepare_v3(db->handle, texts[which], -1, SQLITE_PREPARE_PERSISTENT, &db->statements[which], NULL);
+        int rc = sqlite3_prepare_v3(db->handle, texts[which], -1, SQLITE_PREPARE_PERSISTENT,
+                                    &db->statements[which], NULL);
         ASSERT(rc != SQLITE_ERROR); // the text is ours
     }
     return db->statements[which];
@@ -160,7 +169,8 @@ int64_t db_topic(struct db *db, struct str name)
     return get_int(s);
 }
 
-// --- connections -------------------------------------------------------------------------------------------------
+// --- connections
+// -------------------------------------------------------------------------------------------------
 
 static void db_close(struct db *db)
 {
@@ -182,13 +192,16 @@ static int db_open(struct db *db, const char *path, bool writer)
         (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
         // Page size and vacuum mode only have effect before the first table.
-        rc = sqlite3_exec(db->handle,
-                          writer ? "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
-                                   "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA cell_size_check=ON;"
-                                   "PRAGMA mmap_size=0; PRAGMA cache_size=-16384"
-                                 : "PRAGMA query_only=ON; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0;"
-                                   "PRAGMA cache_size=-4096",
-                          NULL, NULL, NULL);
+        rc = sqlite3_exec(
+            db->handle,
+            writer
+                ? "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
+                  "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA "
+                  "cell_size_check=ON;"
+                  "PRAGMA mmap_size=0; PRAGMA cache_size=-16384"
+                : "PRAGMA query_only=ON; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0;"
+                  "PRAGMA cache_size=-4096",
+            NULL, NULL, NULL);
     }
     return rc;
 }
@@ -197,14 +210,16 @@ static int64_t pragma_int(struct db *db, const char *text)
 {
     sqlite3_stmt *s = NULL;
     int64_t value = -1;
-    if (sqlite3_prepare_v2(db->handle, text, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
+    if (sqlite3_prepare_v2(db->handle, text, -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW) {
         value = sqlite3_column_int64(s, 0);
     }
     (void)sqlite3_finalize(s);
     return value;
 }
 
-// --- the calls that are one statement --------------------------------------------------------------------------------
+// --- the calls that are one statement
+// --------------------------------------------------------------------------------
 
 static int meta_set(struct db *db, const char *key, int64_t value)
 {
@@ -253,7 +268,8 @@ static bool meta_is(struct db *db, const char *key, const char *value)
     return same;
 }
 
-// What is in the write-ahead log is on disk when this returns; what left it was synced by the checkpoint.
+// What is in the write-ahead log is on disk when this returns; what left it was synced by the
+// checkpoint.
 static int sqlite_sync(struct store *base)
 {
     return fdatasync(sqlite_of(base)->wal_fd) == 0 ? 0 : -E_IO;
@@ -326,7 +342,8 @@ static const struct store_ops sqlite_ops = {
     .free = sqlite_free,
 };
 
-// --- opening -----------------------------------------------------------------------------------------------------
+// --- opening
+// -----------------------------------------------------------------------------------------------------
 
 #define FAULT_MAX 256
 
@@ -382,7 +399,8 @@ static int take_lock(struct sqlite_store *s, const char *dir, char fault[FAULT_M
 static int make_schema(struct db *db)
 {
     char text[120];
-    (void)snprintf(text, sizeof(text), "PRAGMA application_id=%d; PRAGMA user_version=%d", APPLICATION_ID, SCHEMA_VERSION);
+    (void)snprintf(text, sizeof(text), "PRAGMA application_id=%d; PRAGMA user_version=%d",
+                   APPLICATION_ID, SCHEMA_VERSION);
     int rc = sqlite3_exec(db->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     rc = rc == SQLITE_OK ? sqlite3_exec(db->handle, schema, NULL, NULL, NULL) : rc;
     rc = rc == SQLITE_OK ? sqlite3_exec(db->handle, text, NULL, NULL, NULL) : rc;
@@ -390,14 +408,17 @@ static int make_schema(struct db *db)
     return rc;
 }
 
-// SQLite's code; SQLITE_CORRUPT and SQLITE_NOTADB lead to quarantine. `*ret_err` when it is not for us.
-static int open_database(struct sqlite_store *s, const char *dir, int *ret_err, char fault[FAULT_MAX])
+// SQLite's code; SQLITE_CORRUPT and SQLITE_NOTADB lead to quarantine. `*ret_err` when it is not for
+// us.
+static int open_database(struct sqlite_store *s, const char *dir, int *ret_err,
+                         char fault[FAULT_MAX])
 {
     int rc = db_open(&s->db, s->path, true);
     if (rc != SQLITE_OK) {
         return rc;
     }
-    int64_t version = pragma_int(&s->db, "PRAGMA user_version"), app = pragma_int(&s->db, "PRAGMA application_id");
+    int64_t version = pragma_int(&s->db, "PRAGMA user_version"),
+            app = pragma_int(&s->db, "PRAGMA application_id");
     int64_t tables = pragma_int(&s->db, "SELECT count(*) FROM sqlite_schema");
     if (version == 0 && app == 0 && tables == 0) {
         return make_schema(&s->db);
@@ -420,7 +441,8 @@ static void quarantine(struct sqlite_store *s, int64_t wall_ms)
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         char from[4300], to[4400];
         (void)snprintf(from, sizeof(from), "%.4200s%s", s->path, parts[i]);
-        (void)snprintf(to, sizeof(to), "%.4200s.quarantined-%lld%s", s->path, (long long)wall_ms, parts[i]);
+        (void)snprintf(to, sizeof(to), "%.4200s.quarantined-%lld%s", s->path, (long long)wall_ms,
+                       parts[i]);
         (void)rename(from, to);
     }
 }
@@ -440,8 +462,8 @@ static void read_boot_id(char out[64], const char *given)
     out[strcspn(out, "\n")] = '\0';
 }
 
-// The lock file and the database hold the same token, new at each opening: a database that was put back from a copy has
-// an old one.
+// The lock file and the database hold the same token, new at each opening: a database that was put
+// back from a copy has an old one.
 static bool token_matches(struct sqlite_store *s)
 {
     char token[40] = "";
@@ -457,21 +479,26 @@ static int new_token(struct sqlite_store *s)
     int len = snprintf(token, sizeof(token), "%016llx%016llx", (unsigned long long)random[0],
                        (unsigned long long)random[1]);
     int err = meta_set_text(&s->db, "token", token);
-    if (!err && (ftruncate(s->lock_fd, 0) == -1 || pwrite(s->lock_fd, token, (size_t)len, 0) != len)) {
+    if (!err &&
+        (ftruncate(s->lock_fd, 0) == -1 || pwrite(s->lock_fd, token, (size_t)len, 0) != len)) {
         err = errno == ENOSPC ? -E_STORAGE_FULL : -E_IO;
     }
     return err;
 }
 
 // Says what is there, and marks that it is in use: until a clean end the next to open finds it so.
-static int read_identity(struct sqlite_store *s, const struct store_sqlite_options *o, struct store_info *info)
+static int read_identity(struct sqlite_store *s, const struct store_sqlite_options *o,
+                         struct store_info *info)
 {
     struct db *db = &s->db;
     char boot[64];
     read_boot_id(boot, o->boot_id);
-    int64_t clean = meta_get(db, "clean"), epoch = meta_get(db, "epoch"), top = meta_get(db, "reserved_top");
+    int64_t clean = meta_get(db, "clean"), epoch = meta_get(db, "epoch"),
+            top = meta_get(db, "reserved_top");
     sqlite3_stmt *gap = db_use(db, S_GAP_MAX);
-    *info = (struct store_info){.epoch = (uint64_t)epoch, .reserved_top = (uint64_t)top, .clean = clean > 0,
+    *info = (struct store_info){.epoch = (uint64_t)epoch,
+                                .reserved_top = (uint64_t)top,
+                                .clean = clean > 0,
                                 .visible = clean > 0 ? (uint64_t)clean - 1 : (uint64_t)top,
                                 .trimmed_max = (uint64_t)get_int(gap)};
     bool same_boot = meta_is(db, "boot", boot);
@@ -512,7 +539,8 @@ int store_sqlite_open(const char *dir, const struct store_sqlite_options *o, str
         int rc = open_database(s, dir, &err, fault);
         if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB) {
             quarantine(s, o->now.wall_ms);
-            (void)fault_set(fault, 0, dir, "was damaged: its database was put aside, and a new one begun");
+            (void)fault_set(fault, 0, dir,
+                            "was damaged: its database was put aside, and a new one begun");
             rc = open_database(s, dir, &err, fault);
         }
         if (!err && rc != SQLITE_OK) {
@@ -525,7 +553,8 @@ int store_sqlite_open(const char *dir, const struct store_sqlite_options *o, str
         err = read_identity(s, o, info);
         err = err ? err : open_wal(s);
         if (err) {
-            err = fault_set(fault, err, dir, err == -E_STORAGE_FULL ? "is on a full disk" : "can't be written");
+            err = fault_set(fault, err, dir,
+                            err == -E_STORAGE_FULL ? "is on a full disk" : "can't be written");
         }
     }
     if (err) {

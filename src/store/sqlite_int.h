@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Inside the SQLite store: shared by its files, each of which does one thing. Nobody else includes this.
+// Inside the SQLite store: shared by its files, each of which does one thing. Nobody else includes
+// this.
 #ifndef CLAIRON_STORE_SQLITE_INT_H
 #define CLAIRON_STORE_SQLITE_INT_H
 
@@ -9,79 +10,99 @@
 #include "hub/store.h"
 
 // Prepared once per connection. SQL(name, text).
-#define STATEMENTS(SQL)                                                                                                 \
-    SQL(BEGIN, "BEGIN IMMEDIATE")                                                                                       \
-    SQL(COMMIT, "COMMIT")                                                                                               \
-    SQL(ROLLBACK, "ROLLBACK")                                                                                           \
-    SQL(META_GET, "SELECT v FROM meta WHERE k=?1")                                                                      \
-    SQL(META_SET, "INSERT INTO meta(k,v) VALUES(?1,?2) ON CONFLICT(k) DO UPDATE SET v=excluded.v")                      \
-    SQL(REF_GET, "SELECT ref FROM jobref WHERE kind=?1 AND id=?2")                                                      \
-    SQL(REF_ADD, "INSERT INTO jobref(kind,id) VALUES(?1,?2)")                                                           \
-    SQL(TOPIC_GET, "SELECT t FROM topic WHERE name=?1")                                                                 \
-    SQL(TOPIC_ADD, "INSERT INTO topic(name) VALUES(?1)")                                                                \
-    SQL(JOB_LATEST, "SELECT data FROM job WHERE ref=?1 ORDER BY attempt DESC LIMIT 1")                                  \
-    SQL(JOB_ATTEMPT, "SELECT data FROM job WHERE ref=?1 AND attempt=?2")                                                \
-    SQL(JOB_OLDER, "UPDATE job SET latest=0, open=0 WHERE ref=?1 AND attempt<?2 AND latest=1")                          \
-    SQL(JOB_PUT, "INSERT OR REPLACE INTO job(ref,attempt,kind,id,latest,open,status,created,updated,data)"              \
-                 " VALUES(?1,?2,?3,?4,1,?5,?6,?7,?8,?9)")                                                               \
-    SQL(JOB_DEL, "DELETE FROM job WHERE ref=?1")                                                                        \
-    SQL(JOB_OPEN, "SELECT data FROM job WHERE open=1")                                                                  \
-    SQL(JOB_LIST, "SELECT data,created,id FROM job WHERE latest=1 AND kind=?1 AND (?2 IS NULL OR status=?2)"            \
-                  " AND (created,id)<(?3,?4) ORDER BY created DESC,id DESC LIMIT ?5")                                   \
-    SQL(JOB_OLD, "SELECT kind,id FROM job WHERE latest=1 AND open=0 AND updated<?1 ORDER BY updated LIMIT 8")           \
-    SQL(EVENT_PUT, "INSERT INTO event(id,ref,kind,attempt,type,ts,owner,project,data)"                                  \
-                   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)")                                                               \
-    SQL(EVENT_DEL_JOB, "DELETE FROM event WHERE ref=?1 AND id>?2")                                                     \
-    SQL(EVENT_OLDEST, "SELECT max(id) FROM (SELECT id,ts FROM event ORDER BY id LIMIT 200) WHERE ts<?1")                \
-    SQL(EVENT_UPTO, EVENT_COLUMNS " WHERE e.id<=?1 ORDER BY e.id")                                                      \
-    SQL(EVENT_DEL_UPTO, "DELETE FROM event WHERE id<=?1")                                                               \
-    SQL(LOG_PUT, "INSERT INTO logchunk(ref,attempt,kind,owner,project,batch,first,last,line,lastline,ts,bytes,body)"    \
-                 " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)")                                                 \
-    SQL(LOG_RANGE, "SELECT min(line),max(lastline) FROM logchunk WHERE ref=?1 AND attempt=?2")                          \
-    SQL(LOG_LINES, LOG_COLUMNS " WHERE c.ref=?1 AND c.attempt=?2 AND c.lastline>=?3 AND c.line<=?4 ORDER BY c.lastline") \
-    SQL(LOG_OF_JOB, LOG_COLUMNS " WHERE c.ref=?1 ORDER BY c.last")                                                      \
-    SQL(LOG_DEL_JOB, "DELETE FROM logchunk WHERE ref=?1")                                                               \
-    SQL(LOG_OLDEST, LOG_COLUMNS " WHERE c.rowid<=?1 ORDER BY c.rowid")                                                  \
-    SQL(LOG_OLD_UPTO, "SELECT max(rowid) FROM (SELECT rowid,ts FROM logchunk ORDER BY rowid LIMIT 16) WHERE ts<?1")     \
-    SQL(LOG_DEL_UPTO, "DELETE FROM logchunk WHERE rowid<=?1")                                                           \
-    SQL(LOG_NEWEST, "SELECT ref,attempt FROM logchunk ORDER BY rowid DESC LIMIT 1")                                     \
-    SQL(LOG_SUM, "SELECT sum(bytes) FROM logchunk WHERE ref=?1 AND attempt=?2")                                         \
-    SQL(LOG_QUOTA, LOG_COLUMNS " WHERE c.ref=?1 AND c.attempt=?2 ORDER BY c.lastline LIMIT 8")                          \
-    SQL(LOG_DEL_LINES, "DELETE FROM logchunk WHERE ref=?1 AND attempt=?2 AND lastline<=?3")                             \
-    SQL(CHUNK_PUT, "INSERT INTO chunk(t,batch,first,last,ts,body) VALUES(?1,?2,?3,?4,?5,?6)")                           \
-    SQL(CHUNK_OLDEST, "SELECT body FROM chunk WHERE rowid<=?1 ORDER BY rowid")                                          \
-    SQL(CHUNK_OLD_UPTO, "SELECT max(rowid) FROM (SELECT rowid,ts FROM chunk ORDER BY rowid LIMIT 16) WHERE ts<?1")      \
-    SQL(CHUNK_DEL_UPTO, "DELETE FROM chunk WHERE rowid<=?1")                                                            \
-    SQL(IDEM_GET, "SELECT hash,expires,answer FROM idem WHERE scope=?1 AND key=?2 AND expires>?3")                      \
-    SQL(IDEM_PUT, "INSERT OR REPLACE INTO idem(scope,key,hash,expires,answer) VALUES(?1,?2,?3,?4,?5)")                  \
-    SQL(IDEM_OLD, "SELECT 1 FROM idem WHERE expires<=?1 LIMIT 1")                                                       \
-    SQL(IDEM_DEL, "DELETE FROM idem WHERE rowid IN (SELECT rowid FROM idem WHERE expires<=?1 LIMIT 500)")               \
-    SQL(GAP_PUT, "INSERT INTO gap(topic,first,last,n,bytes,reason) VALUES(?1,?2,?3,?4,?5,?6)")                          \
-    SQL(GAP_GET, "SELECT first,last,n,bytes,reason FROM gap WHERE topic=?1 AND last>?2 AND first<=?3 ORDER BY first")   \
-    SQL(GAP_MAX, "SELECT max(last) FROM gap")                                                                           \
-    /* A page's sources, forward: after ?2, up to ?3. */                                                                \
-    SQL(F_EVENT_JOB, EVENT_COLUMNS " WHERE e.ref=?1 AND e.id>?2 AND e.id<=?3 ORDER BY e.id")                            \
-    SQL(F_EVENT_KIND, EVENT_COLUMNS " WHERE e.kind=?1 AND e.id>?2 AND e.id<=?3 ORDER BY e.id")                          \
-    SQL(F_EVENT_TYPE, EVENT_COLUMNS " WHERE e.type=?1 AND e.id>?2 AND e.id<=?3 ORDER BY e.id")                          \
-    SQL(F_EVENT_OWNER, EVENT_COLUMNS " WHERE e.owner=?1 AND e.id>?2 AND e.id<=?3 ORDER BY e.id")                        \
-    SQL(F_EVENT_PROJECT, EVENT_COLUMNS " WHERE e.project=?1 AND e.id>?2 AND e.id<=?3 ORDER BY e.id")                    \
-    SQL(F_LOG_JOB, LOG_COLUMNS " WHERE c.ref=?1 AND c.last>?2 AND c.batch<=?3 ORDER BY c.last")                         \
-    SQL(F_LOG_KIND, LOG_COLUMNS " WHERE c.kind=?1 AND c.last>?2 AND c.batch<=?3 ORDER BY c.last")                       \
-    SQL(F_LOG_OWNER, LOG_COLUMNS " WHERE c.owner=?1 AND c.last>?2 AND c.batch<=?3 ORDER BY c.last")                     \
-    SQL(F_CHUNK, CHUNK_COLUMNS " WHERE c.t=?1 AND c.last>?2 AND c.batch<=?3 ORDER BY c.last")                           \
-    /* Backward: below ?3, above ?2. */                                                                                 \
-    SQL(B_EVENT_JOB, EVENT_COLUMNS " WHERE e.ref=?1 AND e.id>?2 AND e.id<?3 ORDER BY e.id DESC")                        \
-    SQL(B_EVENT_KIND, EVENT_COLUMNS " WHERE e.kind=?1 AND e.id>?2 AND e.id<?3 ORDER BY e.id DESC")                      \
-    SQL(B_EVENT_TYPE, EVENT_COLUMNS " WHERE e.type=?1 AND e.id>?2 AND e.id<?3 ORDER BY e.id DESC")                      \
-    SQL(B_EVENT_OWNER, EVENT_COLUMNS " WHERE e.owner=?1 AND e.id>?2 AND e.id<?3 ORDER BY e.id DESC")                    \
-    SQL(B_EVENT_PROJECT, EVENT_COLUMNS " WHERE e.project=?1 AND e.id>?2 AND e.id<?3 ORDER BY e.id DESC")                \
-    SQL(B_LOG_JOB, LOG_COLUMNS " WHERE c.ref=?1 AND c.last>?2 AND c.first<?3 ORDER BY c.last DESC")                     \
-    SQL(B_LOG_KIND, LOG_COLUMNS " WHERE c.kind=?1 AND c.last>?2 AND c.first<?3 ORDER BY c.last DESC")                   \
-    SQL(B_LOG_OWNER, LOG_COLUMNS " WHERE c.owner=?1 AND c.last>?2 AND c.first<?3 ORDER BY c.last DESC")                 \
+#define STATEMENTS(SQL)                                                                            \
+    SQL(BEGIN, "BEGIN IMMEDIATE")                                                                  \
+    SQL(COMMIT, "COMMIT")                                                                          \
+    SQL(ROLLBACK, "ROLLBACK")                                                                      \
+    SQL(META_GET, "SELECT v FROM meta WHERE k=?1")                                                 \
+    SQL(META_SET, "INSERT INTO meta(k,v) VALUES(?1,?2) ON CONFLICT(k) DO UPDATE SET v=excluded.v") \
+    SQL(REF_GET, "SELECT ref FROM jobref WHERE kind=?1 AND id=?2")                                 \
+    SQL(REF_ADD, "INSERT INTO jobref(kind,id) VALUES(?1,?2)")                                      \
+    SQL(TOPIC_GET, "SELECT t FROM topic WHERE name=?1")                                            \
+    SQL(TOPIC_ADD, "INSERT INTO topic(name) VALUES(?1)")                                           \
+    SQL(JOB_LATEST, "SELECT data FROM job WHERE ref=?1 ORDER BY attempt DESC LIMIT 1")             \
+    SQL(JOB_ATTEMPT, "SELECT data FROM job WHERE ref=?1 AND attempt=?2")                           \
+    SQL(JOB_OLDER, "UPDATE job SET latest=0, open=0 WHERE ref=?1 AND attempt<?2 AND latest=1")     \
+    SQL(JOB_PUT,                                                                                   \
+        "INSERT OR REPLACE INTO job(ref,attempt,kind,id,latest,open,status,created,updated,data)"  \
+        " VALUES(?1,?2,?3,?4,1,?5,?6,?7,?8,?9)")                                                   \
+    SQL(JOB_DEL, "DELETE FROM job WHERE ref=?1")                                                   \
+    SQL(JOB_OPEN, "SELECT data FROM job WHERE open=1")                                             \
+    SQL(JOB_LIST,                                                                                  \
+        "SELECT data,created,id FROM job WHERE latest=1 AND kind=?1 AND (?2 IS NULL OR status=?2)" \
+        " AND (created,id)<(?3,?4) ORDER BY created DESC,id DESC LIMIT ?5")                        \
+    SQL(JOB_OLD, "SELECT kind,id FROM job WHERE latest=1 AND open=0 AND updated<?1 ORDER BY "      \
+                 "updated LIMIT 8")                                                                \
+    SQL(EVENT_PUT, "INSERT INTO event(id,ref,kind,attempt,type,ts,owner,project,data)"             \
+                   " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)")                                          \
+    SQL(EVENT_DEL_JOB, "DELETE FROM event WHERE ref=?1 AND id>?2")                                 \
+    SQL(EVENT_OLDEST,                                                                              \
+        "SELECT max(id) FROM (SELECT id,ts FROM event ORDER BY id LIMIT 200) WHERE ts<?1")         \
+    SQL(EVENT_UPTO, EVENT_COLUMNS " WHERE e.id<=?1 ORDER BY e.id")                                 \
+    SQL(EVENT_DEL_UPTO, "DELETE FROM event WHERE id<=?1")                                          \
+    SQL(LOG_PUT,                                                                                   \
+        "INSERT INTO "                                                                             \
+        "logchunk(ref,attempt,kind,owner,project,batch,first,last,line,lastline,ts,bytes,body)"    \
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)")                                     \
+    SQL(LOG_RANGE, "SELECT min(line),max(lastline) FROM logchunk WHERE ref=?1 AND attempt=?2")     \
+    SQL(LOG_LINES, LOG_COLUMNS                                                                     \
+        " WHERE c.ref=?1 AND c.attempt=?2 AND c.lastline>=?3 AND c.line<=?4 ORDER BY c.lastline")  \
+    SQL(LOG_OF_JOB, LOG_COLUMNS " WHERE c.ref=?1 ORDER BY c.last")                                 \
+    SQL(LOG_DEL_JOB, "DELETE FROM logchunk WHERE ref=?1")                                          \
+    SQL(LOG_OLDEST, LOG_COLUMNS " WHERE c.rowid<=?1 ORDER BY c.rowid")                             \
+    SQL(LOG_OLD_UPTO, "SELECT max(rowid) FROM (SELECT rowid,ts FROM logchunk ORDER BY rowid "      \
+                      "LIMIT 16) WHERE ts<?1")                                                     \
+    SQL(LOG_DEL_UPTO, "DELETE FROM logchunk WHERE rowid<=?1")                                      \
+    SQL(LOG_NEWEST, "SELECT ref,attempt FROM logchunk ORDER BY rowid DESC LIMIT 1")                \
+    SQL(LOG_SUM, "SELECT sum(bytes) FROM logchunk WHERE ref=?1 AND attempt=?2")                    \
+    SQL(LOG_QUOTA, LOG_COLUMNS " WHERE c.ref=?1 AND c.attempt=?2 ORDER BY c.lastline LIMIT 8")     \
+    SQL(LOG_DEL_LINES, "DELETE FROM logchunk WHERE ref=?1 AND attempt=?2 AND lastline<=?3")        \
+    SQL(CHUNK_PUT, "INSERT INTO chunk(t,batch,first,last,ts,body) VALUES(?1,?2,?3,?4,?5,?6)")      \
+    SQL(CHUNK_OLDEST, "SELECT body FROM chunk WHERE rowid<=?1 ORDER BY rowid")                     \
+    SQL(CHUNK_OLD_UPTO,                                                                            \
+        "SELECT max(rowid) FROM (SELECT rowid,ts FROM chunk ORDER BY rowid LIMIT 16) WHERE ts<?1") \
+    SQL(CHUNK_DEL_UPTO, "DELETE FROM chunk WHERE rowid<=?1")                                       \
+    SQL(IDEM_GET, "SELECT hash,expires,answer FROM idem WHERE scope=?1 AND key=?2 AND expires>?3") \
+    SQL(IDEM_PUT,                                                                                  \
+        "INSERT OR REPLACE INTO idem(scope,key,hash,expires,answer) VALUES(?1,?2,?3,?4,?5)")       \
+    SQL(IDEM_OLD, "SELECT 1 FROM idem WHERE expires<=?1 LIMIT 1")                                  \
+    SQL(IDEM_DEL,                                                                                  \
+        "DELETE FROM idem WHERE rowid IN (SELECT rowid FROM idem WHERE expires<=?1 LIMIT 500)")    \
+    SQL(GAP_PUT, "INSERT INTO gap(topic,first,last,n,bytes,reason) VALUES(?1,?2,?3,?4,?5,?6)")     \
+    SQL(GAP_GET, "SELECT first,last,n,bytes,reason FROM gap WHERE topic=?1 AND last>?2 AND "       \
+                 "first<=?3 ORDER BY first")                                                       \
+    SQL(GAP_MAX, "SELECT max(last) FROM gap")                                                      \
+    /* A page's sources, forward: after ?2, up to ?3. */                                           \
+    SQL(F_EVENT_JOB, EVENT_COLUMNS " WHERE e.ref=?1 AND e.id>?2 AND e.id<=?3 ORDER BY e.id")       \
+    SQL(F_EVENT_KIND, EVENT_COLUMNS " WHERE e.kind=?1 AND e.id>?2 AND e.id<=?3 ORDER BY e.id")     \
+    SQL(F_EVENT_TYPE, EVENT_COLUMNS " WHERE e.type=?1 AND e.id>?2 AND e.id<=?3 ORDER BY e.id")     \
+    SQL(F_EVENT_OWNER, EVENT_COLUMNS " WHERE e.owner=?1 AND e.id>?2 AND e.id<=?3 ORDER BY e.id")   \
+    SQL(F_EVENT_PROJECT,                                                                           \
+        EVENT_COLUMNS " WHERE e.project=?1 AND e.id>?2 AND e.id<=?3 ORDER BY e.id")                \
+    SQL(F_LOG_JOB, LOG_COLUMNS " WHERE c.ref=?1 AND c.last>?2 AND c.batch<=?3 ORDER BY c.last")    \
+    SQL(F_LOG_KIND, LOG_COLUMNS " WHERE c.kind=?1 AND c.last>?2 AND c.batch<=?3 ORDER BY c.last")  \
+    SQL(F_LOG_OWNER,                                                                               \
+        LOG_COLUMNS " WHERE c.owner=?1 AND c.last>?2 AND c.batch<=?3 ORDER BY c.last")             \
+    SQL(F_CHUNK, CHUNK_COLUMNS " WHERE c.t=?1 AND c.last>?2 AND c.batch<=?3 ORDER BY c.last")      \
+    /* Backward: below ?3, above ?2. */                                                            \
+    SQL(B_EVENT_JOB, EVENT_COLUMNS " WHERE e.ref=?1 AND e.id>?2 AND e.id<?3 ORDER BY e.id DESC")   \
+    SQL(B_EVENT_KIND, EVENT_COLUMNS " WHERE e.kind=?1 AND e.id>?2 AND e.id<?3 ORDER BY e.id DESC") \
+    SQL(B_EVENT_TYPE, EVENT_COLUMNS " WHERE e.type=?1 AND e.id>?2 AND e.id<?3 ORDER BY e.id DESC") \
+    SQL(B_EVENT_OWNER,                                                                             \
+        EVENT_COLUMNS " WHERE e.owner=?1 AND e.id>?2 AND e.id<?3 ORDER BY e.id DESC")              \
+    SQL(B_EVENT_PROJECT,                                                                           \
+        EVENT_COLUMNS " WHERE e.project=?1 AND e.id>?2 AND e.id<?3 ORDER BY e.id DESC")            \
+    SQL(B_LOG_JOB,                                                                                 \
+        LOG_COLUMNS " WHERE c.ref=?1 AND c.last>?2 AND c.first<?3 ORDER BY c.last DESC")           \
+    SQL(B_LOG_KIND,                                                                                \
+        LOG_COLUMNS " WHERE c.kind=?1 AND c.last>?2 AND c.first<?3 ORDER BY c.last DESC")          \
+    SQL(B_LOG_OWNER,                                                                               \
+        LOG_COLUMNS " WHERE c.owner=?1 AND c.last>?2 AND c.first<?3 ORDER BY c.last DESC")         \
     SQL(B_CHUNK, CHUNK_COLUMNS " WHERE c.t=?1 AND c.last>?2 AND c.first<?3 ORDER BY c.last DESC")
 
 #define EVENT_COLUMNS                                                                              \
-    "SELECT e.id,e.ts,e.kind,e.attempt,e.type,e.owner,e.project,e.data,j.id FROM event e JOIN jobref j ON j.ref=e.ref"
+    "SELECT e.id,e.ts,e.kind,e.attempt,e.type,e.owner,e.project,e.data,j.id FROM event e JOIN "    \
+    "jobref j ON j.ref=e.ref"
 #define LOG_COLUMNS                                                                                \
     "SELECT c.batch,c.first,c.last,c.kind,c.attempt,c.owner,c.project,c.body,j.id,c.lastline"      \
     " FROM logchunk c JOIN jobref j ON j.ref=c.ref"
@@ -121,7 +142,7 @@ int db_error(int rc); // SQLite's code as ours
 // Ready to bind; NULL when it can't be prepared. Give it back with db_done.
 sqlite3_stmt *db_use(struct db *db, enum statement which);
 void db_done(sqlite3_stmt *stmt);
-int db_run(struct db *db, enum statement which); // one without parameters
+int db_run(struct db *db, enum statement which);            // one without parameters
 void bind_str(sqlite3_stmt *stmt, int index, struct str s); // p = NULL: NULL
 struct str column_str(sqlite3_stmt *stmt, int index);
 // 0 when there is none, -E_* on failure.
@@ -144,17 +165,22 @@ int sqlite_row_chunk(sqlite3_stmt *stmt, int column, const struct hash_key *key,
                      int (*fn)(void *ctx, struct event *taken), void *ctx);
 
 // sqlite_jobs.c
-int sqlite_read_lines(struct store_reader *r, const struct store_lines_query *q, struct store_lines *ret);
-int sqlite_read_jobs(struct store_reader *r, const struct store_jobs_query *q, struct store_jobs *ret);
-int sqlite_read_job(struct store_reader *r, enum job_kind kind, struct str id, uint32_t attempt, struct job **ret);
-int sqlite_read_open(struct store_reader *r, bool (*fn)(void *ctx, struct job *borrowed), void *ctx);
+int sqlite_read_lines(struct store_reader *r, const struct store_lines_query *q,
+                      struct store_lines *ret);
+int sqlite_read_jobs(struct store_reader *r, const struct store_jobs_query *q,
+                     struct store_jobs *ret);
+int sqlite_read_job(struct store_reader *r, enum job_kind kind, struct str id, uint32_t attempt,
+                    struct job **ret);
+int sqlite_read_open(struct store_reader *r, bool (*fn)(void *ctx, struct job *borrowed),
+                     void *ctx);
 
 // sqlite_upkeep.c
-struct store_task *sqlite_plan(struct store_reader *r, int64_t wall_ms, const struct store_policy *policy);
+struct store_task *sqlite_plan(struct store_reader *r, int64_t wall_ms,
+                               const struct store_policy *policy);
 void sqlite_tasks_free(struct store_task *t);
 int sqlite_run_tasks(struct sqlite_store *s, struct store_task *t, uint64_t *trimmed_max);
-int sqlite_remove_job(struct sqlite_store *s, enum job_kind kind, struct str id, enum gap_reason reason,
-                      uint64_t *trimmed_max);
+int sqlite_remove_job(struct sqlite_store *s, enum job_kind kind, struct str id,
+                      enum gap_reason reason, uint64_t *trimmed_max);
 int sqlite_checkpoint(struct store_reader *r);
 
 #endif

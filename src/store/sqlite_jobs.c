@@ -9,7 +9,8 @@
 #include "store/lines.h"
 #include "store/sqlite_int.h"
 
-int sqlite_read_job(struct store_reader *base, enum job_kind kind, struct str id, uint32_t attempt, struct job **ret)
+int sqlite_read_job(struct store_reader *base, enum job_kind kind, struct str id, uint32_t attempt,
+                    struct job **ret)
 {
     struct db *db = &sqlite_reader_of(base)->db;
     *ret = NULL;
@@ -28,7 +29,8 @@ int sqlite_read_job(struct store_reader *base, enum job_kind kind, struct str id
     return sqlite_read_row(s, ret);
 }
 
-int sqlite_read_open(struct store_reader *base, bool (*fn)(void *ctx, struct job *borrowed), void *ctx)
+int sqlite_read_open(struct store_reader *base, bool (*fn)(void *ctx, struct job *borrowed),
+                     void *ctx)
 {
     sqlite3_stmt *s = db_use(&sqlite_reader_of(base)->db, S_JOB_OPEN);
     if (!s) {
@@ -48,7 +50,8 @@ int sqlite_read_open(struct store_reader *base, bool (*fn)(void *ctx, struct job
     return err == -E_BAD_JSON ? -E_IO : err;
 }
 
-// --- lists -----------------------------------------------------------------------------------------------------------
+// --- lists
+// -----------------------------------------------------------------------------------------------------------
 
 // `next` is "<created>-<id>" of the last one given.
 static int parse_next(struct str text, int64_t *created, struct str *id)
@@ -63,7 +66,8 @@ static int parse_next(struct str text, int64_t *created, struct str *id)
     return 0;
 }
 
-int sqlite_read_jobs(struct store_reader *base, const struct store_jobs_query *q, struct store_jobs *ret)
+int sqlite_read_jobs(struct store_reader *base, const struct store_jobs_query *q,
+                     struct store_jobs *ret)
 {
     int64_t created = INT64_MAX;
     struct str id = STR("\x7f");
@@ -85,7 +89,8 @@ int sqlite_read_jobs(struct store_reader *base, const struct store_jobs_query *q
         if (ret->count == q->limit) {
             const struct job *last = ret->count ? ret->jobs[ret->count - 1] : NULL;
             if (last) {
-                (void)snprintf(ret->next, sizeof(ret->next), "%lld-%s", (long long)last->created_ms, last->id);
+                (void)snprintf(ret->next, sizeof(ret->next), "%lld-%s", (long long)last->created_ms,
+                               last->id);
             }
             rc = SQLITE_DONE;
             break;
@@ -98,9 +103,11 @@ int sqlite_read_jobs(struct store_reader *base, const struct store_jobs_query *q
     return err ? err : db_error(rc);
 }
 
-// --- lines -----------------------------------------------------------------------------------------------------------
+// --- lines
+// -----------------------------------------------------------------------------------------------------------
 
-static int latest_attempt(struct store_reader *base, const struct store_lines_query *q, uint32_t *ret)
+static int latest_attempt(struct store_reader *base, const struct store_lines_query *q,
+                          uint32_t *ret)
 {
     struct job *j;
     int err = sqlite_read_job(base, q->kind, q->id, q->attempt, &j);
@@ -134,7 +141,8 @@ static int find_range(struct db *db, int64_t ref, struct store_lines *ret)
     return db_error(rc);
 }
 
-int sqlite_read_lines(struct store_reader *base, const struct store_lines_query *q, struct store_lines *ret)
+int sqlite_read_lines(struct store_reader *base, const struct store_lines_query *q,
+                      struct store_lines *ret)
 {
     struct db *db = &sqlite_reader_of(base)->db;
     int64_t ref = db_ref(db, q->kind, q->id);

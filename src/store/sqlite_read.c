@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The store on disk: pages of events. Each topic has a few sources (rows of one job, of one kind, chunks of a log, …),
-// each in order of ids. From each some rows are taken; what is complete in all of them is sorted and given out.
+// The store on disk: pages of events. Each topic has a few sources (rows of one job, of one kind,
+// chunks of a log, …), each in order of ids. From each some rows are taken; what is complete in all
+// of them is sorted and given out.
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -20,11 +21,12 @@ struct collecting {
     struct db *db;
     struct event **events; // one reference each, unsorted, perhaps twice
     size_t count, cap;
-    size_t bytes; // taken from the source under way
+    size_t bytes;   // taken from the source under way
     uint64_t bound; // forward: complete up to here; backward: complete above here
 };
 
-// --- rows as events ------------------------------------------------------------------------------------------------
+// --- rows as events
+// ------------------------------------------------------------------------------------------------
 
 static int make(const struct event_init *init, const struct hash_key *key, struct event **ret)
 {
@@ -69,7 +71,8 @@ static int each_of(struct str bytes, struct event_init base, const struct hash_k
     }
 }
 
-int sqlite_row_log(sqlite3_stmt *s, const struct hash_key *key, int (*fn)(void *ctx, struct event *taken), void *ctx)
+int sqlite_row_log(sqlite3_stmt *s, const struct hash_key *key,
+                   int (*fn)(void *ctx, struct event *taken), void *ctx)
 {
     struct event_init base = {.kind = (enum job_kind)sqlite3_column_int(s, 3),
                               .attempt = (uint32_t)sqlite3_column_int64(s, 4),
@@ -86,7 +89,8 @@ int sqlite_row_chunk(sqlite3_stmt *s, int column, const struct hash_key *key,
     return each_of(column_str(s, column), (struct event_init){.kind = KIND_NONE}, key, fn, ctx);
 }
 
-// --- collecting ----------------------------------------------------------------------------------------------------
+// --- collecting
+// ----------------------------------------------------------------------------------------------------
 
 static bool on_topics(const struct event *e, const struct store_query *q)
 {
@@ -102,7 +106,8 @@ static int collect(void *ctx, struct event *e)
 {
     struct collecting *c = ctx;
     const struct store_query *q = c->query;
-    bool in = e->id > q->after && (q->backward ? e->id < q->before : e->id <= q->upto) && on_topics(e, q);
+    bool in =
+        e->id > q->after && (q->backward ? e->id < q->before : e->id <= q->upto) && on_topics(e, q);
     if (!in) {
         event_unref(e);
         return 0;
@@ -141,8 +146,9 @@ static int take_row(struct collecting *c, sqlite3_stmt *s, enum source_rows rows
     UNREACHABLE();
 }
 
-// Rows come by their highest id. Chunks of one commit may interleave, so a source is left only between commits: all that
-// was not taken is then at or above the next one's batch. Backward: what was not taken is at or below the next one's last.
+// Rows come by their highest id. Chunks of one commit may interleave, so a source is left only
+// between commits: all that was not taken is then at or above the next one's batch. Backward: what
+// was not taken is at or below the next one's last.
 static int take_source(struct collecting *c, enum statement which, enum source_rows rows)
 {
     const struct store_query *q = c->query;
@@ -175,8 +181,8 @@ static int take_source(struct collecting *c, enum statement which, enum source_r
     return err ? err : db_error(rc);
 }
 
-static int take_by(struct collecting *c, enum statement forward, enum statement backward, enum source_rows rows,
-                   int64_t number, struct str text)
+static int take_by(struct collecting *c, enum statement forward, enum statement backward,
+                   enum source_rows rows, int64_t number, struct str text)
 {
     enum statement which = c->query->backward ? backward : forward;
     sqlite3_stmt *s = db_use(c->db, which);
@@ -222,7 +228,8 @@ static int take_user(struct collecting *c, struct str user)
 static int take_type(struct collecting *c, struct str type)
 {
     enum event_type t = event_type_parse(type);
-    if (t == EVENT_TYPE_DEPLOYMENT_LOGS_UPDATE || t == EVENT_TYPE_TICKET_LOG || t == EVENT_TYPE_JOB_LOG) {
+    if (t == EVENT_TYPE_DEPLOYMENT_LOGS_UPDATE || t == EVENT_TYPE_TICKET_LOG ||
+        t == EVENT_TYPE_JOB_LOG) {
         return take_kind(c, event_type_family(t), false, true);
     }
     return take_by(c, S_F_EVENT_TYPE, S_B_EVENT_TYPE, ROWS_EVENT, 0, type);
@@ -253,7 +260,8 @@ static int take_topic(struct collecting *c, struct str topic)
     return t > 0 ? take_by(c, S_F_CHUNK, S_B_CHUNK, ROWS_CHUNK, t, STR_NONE) : (int)t;
 }
 
-// --- giving out ----------------------------------------------------------------------------------------------------
+// --- giving out
+// ----------------------------------------------------------------------------------------------------
 
 static int by_id(const void *a, const void *b)
 {
@@ -304,7 +312,8 @@ static int give_backward(struct collecting *c, struct store_page *page)
     return 0;
 }
 
-int sqlite_read_gaps(struct store_reader *base, const struct store_query *q, struct store_page *page)
+int sqlite_read_gaps(struct store_reader *base, const struct store_query *q,
+                     struct store_page *page)
 {
     struct db *db = &sqlite_reader_of(base)->db;
     for (unsigned i = 0; i < q->topics_count; i++) {
@@ -318,11 +327,12 @@ int sqlite_read_gaps(struct store_reader *base, const struct store_query *q, str
         struct gap_told told = {.after = q->after, .upto = q->upto};
         int rc;
         while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
-            gap_told_add(&told, &(struct gap_row){.first = (uint64_t)sqlite3_column_int64(s, 0),
-                                                  .last = (uint64_t)sqlite3_column_int64(s, 1),
-                                                  .count = (uint64_t)sqlite3_column_int64(s, 2),
-                                                  .bytes = (uint64_t)sqlite3_column_int64(s, 3),
-                                                  .reason = (enum gap_reason)sqlite3_column_int(s, 4)});
+            gap_told_add(&told,
+                         &(struct gap_row){.first = (uint64_t)sqlite3_column_int64(s, 0),
+                                           .last = (uint64_t)sqlite3_column_int64(s, 1),
+                                           .count = (uint64_t)sqlite3_column_int64(s, 2),
+                                           .bytes = (uint64_t)sqlite3_column_int64(s, 3),
+                                           .reason = (enum gap_reason)sqlite3_column_int(s, 4)});
         }
         db_done(s);
         int err = db_error(rc);
@@ -337,7 +347,9 @@ int sqlite_read_gaps(struct store_reader *base, const struct store_query *q, str
 int sqlite_read(struct store_reader *base, const struct store_query *q, struct store_page *page)
 {
     struct sqlite_reader *r = sqlite_reader_of(base);
-    struct collecting c = {.query = q, .key = &sqlite_of(base->store)->key, .db = &r->db,
+    struct collecting c = {.query = q,
+                           .key = &sqlite_of(base->store)->key,
+                           .db = &r->db,
                            .bound = q->backward ? q->after : q->upto};
     int err = 0;
     for (unsigned i = 0; i < q->topics_count && !err; i++) {

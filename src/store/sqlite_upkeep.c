@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The store on disk: what goes away, and the gap that is written in the same transaction for each topic it was on. A
-// reader proposes, a batch of the writer's carries out: a few rows at a time.
+// The store on disk: what goes away, and the gap that is written in the same transaction for each
+// topic it was on. A reader proposes, a batch of the writer's carries out: a few rows at a time.
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,7 +31,8 @@ static struct task *task_of(struct store_task *t)
     return CONTAINER_OF(t, struct task, base);
 }
 
-// --- proposing -----------------------------------------------------------------------------------------------------
+// --- proposing
+// -----------------------------------------------------------------------------------------------------
 
 static int64_t ask_int(struct db *db, enum statement which, int64_t a, int64_t b)
 {
@@ -68,7 +69,9 @@ static void propose_by_age(struct db *db, struct store_task **list, int64_t cuto
     static const struct {
         enum statement oldest;
         enum task_what what;
-    } places[] = {{S_EVENT_OLDEST, TASK_EVENTS}, {S_LOG_OLD_UPTO, TASK_LOGS}, {S_CHUNK_OLD_UPTO, TASK_CHUNKS}};
+    } places[] = {{S_EVENT_OLDEST, TASK_EVENTS},
+                  {S_LOG_OLD_UPTO, TASK_LOGS},
+                  {S_CHUNK_OLD_UPTO, TASK_CHUNKS}};
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         int64_t upto = ask_int(db, places[i].oldest, cutoff_ms, 0);
         if (upto > 0) {
@@ -118,7 +121,8 @@ static void propose_jobs(struct db *db, struct store_task **list, int64_t cutoff
     db_done(s);
 }
 
-struct store_task *sqlite_plan(struct store_reader *r, int64_t wall_ms, const struct store_policy *policy)
+struct store_task *sqlite_plan(struct store_reader *r, int64_t wall_ms,
+                               const struct store_policy *policy)
 {
     struct db *db = &sqlite_reader_of(r)->db;
     struct store_task *list = NULL;
@@ -152,11 +156,13 @@ int sqlite_checkpoint(struct store_reader *r)
     if (stat(path, &st) == -1 || st.st_size < CHECKPOINT_BYTES) {
         return 0;
     }
-    int rc = sqlite3_wal_checkpoint_v2(sqlite_reader_of(r)->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int rc = sqlite3_wal_checkpoint_v2(sqlite_reader_of(r)->db.handle, NULL,
+                                       SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return rc == SQLITE_BUSY ? 0 : db_error(rc);
 }
 
-// --- carrying out --------------------------------------------------------------------------------------------------
+// --- carrying out
+// --------------------------------------------------------------------------------------------------
 
 struct removing {
     struct sqlite_store *store;
@@ -210,15 +216,16 @@ static int note_rows(struct removing *r, sqlite3_stmt *s, enum noted what)
             err = sqlite_row_event(s, key, &e);
             err = err ? err : note(r, e);
         } else {
-            err = what == NOTE_LOG ? sqlite_row_log(s, key, note, r) : sqlite_row_chunk(s, 0, key, note, r);
+            err = what == NOTE_LOG ? sqlite_row_log(s, key, note, r)
+                                   : sqlite_row_chunk(s, 0, key, note, r);
         }
     }
     db_done(s);
     return err ? err : db_error(rc);
 }
 
-static int remove_rows(struct removing *r, enum statement rows, enum statement del, enum noted what, int64_t a,
-                       int64_t b)
+static int remove_rows(struct removing *r, enum statement rows, enum statement del, enum noted what,
+                       int64_t a, int64_t b)
 {
     const enum statement both[] = {rows, del};
     for (unsigned i = 0; i < 2; i++) {
@@ -259,7 +266,8 @@ static int run_quota(struct removing *r, const struct task *t)
         err = sqlite_row_log(s, &r->store->key, note, r);
     }
     db_done(s);
-    sqlite3_stmt *del = err || rc != SQLITE_DONE || !last_line ? NULL : db_use(&r->store->db, S_LOG_DEL_LINES);
+    sqlite3_stmt *del =
+        err || rc != SQLITE_DONE || !last_line ? NULL : db_use(&r->store->db, S_LOG_DEL_LINES);
     if (!del) {
         return err ? err : db_error(rc);
     }
@@ -334,8 +342,8 @@ int sqlite_run_tasks(struct sqlite_store *s, struct store_task *t, uint64_t *tri
     return err;
 }
 
-int sqlite_remove_job(struct sqlite_store *s, enum job_kind kind, struct str id, enum gap_reason reason,
-                      uint64_t *trimmed_max)
+int sqlite_remove_job(struct sqlite_store *s, enum job_kind kind, struct str id,
+                      enum gap_reason reason, uint64_t *trimmed_max)
 {
     struct removing r = {.store = s, .reason = reason};
     gap_set_init(&r.gone, &s->key);

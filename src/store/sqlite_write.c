@@ -12,7 +12,8 @@
 #define BATCH_ARENA_BYTES ((size_t)256 << 20)
 #define CHUNK_BYTES_MAX   ((size_t)512 << 20)
 
-// --- load ----------------------------------------------------------------------------------------------------------
+// --- load
+// ----------------------------------------------------------------------------------------------------------
 
 int sqlite_read_row(sqlite3_stmt *stmt, struct job **ret)
 {
@@ -53,7 +54,8 @@ static int load_idem(struct db *db, struct store_load_idem *want, int64_t wall_m
     int rc = sqlite3_step(s), err = db_error(rc);
     if (rc == SQLITE_ROW) {
         struct str hash = column_str(s, 0);
-        want->row = (struct store_idem){.scope = want->scope, .key = want->key,
+        want->row = (struct store_idem){.scope = want->scope,
+                                        .key = want->key,
                                         .expires_wall_ms = sqlite3_column_int64(s, 1),
                                         .answer = arena_try_copy(want->arena, column_str(s, 2))};
         if (hash.len == sizeof(want->row.body_hash)) {
@@ -83,7 +85,8 @@ int sqlite_load(struct store *base, struct store_load *load)
     return err;
 }
 
-// --- chunks of a commit: one per job's log, and one per explicit topic ---------------------------------------------
+// --- chunks of a commit: one per job's log, and one per explicit topic
+// ---------------------------------------------
 
 struct group {
     struct group *next;
@@ -294,7 +297,8 @@ static int write_events(struct sqlite_store *store, const struct store_batch *b)
     return err;
 }
 
-// --- rows ----------------------------------------------------------------------------------------------------------
+// --- rows
+// ----------------------------------------------------------------------------------------------------------
 
 static int write_older(struct db *db, int64_t ref, uint32_t attempt)
 {
@@ -362,7 +366,8 @@ int sqlite_commit(struct store *base, struct store_batch *b)
         return err;
     }
     for (unsigned i = 0; i < b->removes_count && !err; i++) {
-        err = sqlite_remove_job(store, b->removes[i].kind, b->removes[i].id, GAP_RETENTION, &b->trimmed_max);
+        err = sqlite_remove_job(store, b->removes[i].kind, b->removes[i].id, GAP_RETENTION,
+                                &b->trimmed_max);
     }
     err = err ? err : write_events(store, b);
     for (unsigned i = 0; i < b->jobs_count && !err; i++) {

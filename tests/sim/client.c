@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A virtual client: subscribes, reads or not, goes away and comes back with its cursor; and knows what it is owed.
+// A virtual client: subscribes, reads or not, goes away and comes back with its cursor; and knows
+// what it is owed.
 #include <stdio.h>
 #include <string.h>
 
@@ -38,17 +39,20 @@ static void check_content(struct client *c, const struct event *e)
     struct ledger *l = &c->w->ledger;
     const struct truth *t = ledger_find(l, e->id);
     if (!t) {
-        ledger_fail(l, "client %u got %llu, which was never visible", c->number, (unsigned long long)e->id);
+        ledger_fail(l, "client %u got %llu, which was never visible", c->number,
+                    (unsigned long long)e->id);
     } else if (t->hash != ledger_hash(e)) {
-        ledger_fail(l, "client %u got %llu with another content", c->number, (unsigned long long)e->id);
+        ledger_fail(l, "client %u got %llu with another content", c->number,
+                    (unsigned long long)e->id);
     }
     for (unsigned i = 0; i < c->owed_count; i++) {
         if (event_has_topic(e, str_of(c->owed[i].topic))) {
             return;
         }
     }
-    ledger_fail(l, "client %u got %llu on %.*s (%s), which is none of its topics", c->number, (unsigned long long)e->id,
-                STR_ARG(e->topics[0].name), c->in_bracket ? "bracket" : "live");
+    ledger_fail(l, "client %u got %llu on %.*s (%s), which is none of its topics", c->number,
+                (unsigned long long)e->id, STR_ARG(e->topics[0].name),
+                c->in_bracket ? "bracket" : "live");
 }
 
 static void check_order(struct client *c, const struct event *e, bool in_bracket)
@@ -56,8 +60,8 @@ static void check_order(struct client *c, const struct event *e, bool in_bracket
     struct ledger *l = &c->w->ledger;
     unsigned long long id = e->id;
     if (in_bracket != c->in_bracket) {
-        ledger_fail(l, "client %u got %s event %llu %s a bracket", c->number, in_bracket ? "bracket" : "live", id,
-                    c->in_bracket ? "inside" : "outside");
+        ledger_fail(l, "client %u got %s event %llu %s a bracket", c->number,
+                    in_bracket ? "bracket" : "live", id, c->in_bracket ? "inside" : "outside");
     }
     if (got(c, e->id)) {
         ledger_fail(l, "client %u got %llu twice", c->number, id);
@@ -68,7 +72,8 @@ static void check_order(struct client *c, const struct event *e, bool in_bracket
     }
     *last = e->id;
     if (in_bracket && e->id > c->bracket_c) {
-        ledger_fail(l, "client %u got %llu in a bracket up to %llu", c->number, id, (unsigned long long)c->bracket_c);
+        ledger_fail(l, "client %u got %llu in a bracket up to %llu", c->number, id,
+                    (unsigned long long)c->bracket_c);
     }
 }
 
@@ -120,7 +125,8 @@ static bool planted(struct client *c, struct event *e, bool in_bracket)
     return false;
 }
 
-static enum sink_room on_event(void *sink, struct event *e, struct sink_frames *frames, bool in_bracket)
+static enum sink_room on_event(void *sink, struct event *e, struct sink_frames *frames,
+                               bool in_bracket)
 {
     (void)frames;
     struct client *c = sink;
@@ -135,7 +141,8 @@ static enum sink_room on_event(void *sink, struct event *e, struct sink_frames *
     return SINK_FULL;
 }
 
-static void on_subscribed(void *sink, struct str topic, uint64_t cursor, bool recovered, const void *ref)
+static void on_subscribed(void *sink, struct str topic, uint64_t cursor, bool recovered,
+                          const void *ref)
 {
     (void)ref;
     struct client *c = sink;
@@ -146,8 +153,8 @@ static void on_subscribed(void *sink, struct str topic, uint64_t cursor, bool re
         c->bracket_last = 0;
     }
     if (cursor != c->bracket_c || cursor < c->last_live) {
-        ledger_fail(&c->w->ledger, "client %u: bracket at %llu after %llu", c->number, (unsigned long long)cursor,
-                    (unsigned long long)c->last_live);
+        ledger_fail(&c->w->ledger, "client %u: bracket at %llu after %llu", c->number,
+                    (unsigned long long)cursor, (unsigned long long)c->last_live);
     }
     if (o && !o->joined && !recovered) {
         o->from = cursor; // unless a gap says from where on it is told after all
@@ -162,7 +169,8 @@ static void on_gap(void *sink, const struct gap *gap)
     struct client *c = sink;
     struct owed *o = find_owed(c, gap->topic);
     ASSERT(o);
-    bool snapshot = strchr(o->topic, ':') && strncmp(o->topic, "event:", 6) != 0 && strncmp(o->topic, "x:", 2) != 0;
+    bool snapshot = strchr(o->topic, ':') && strncmp(o->topic, "event:", 6) != 0 &&
+                    strncmp(o->topic, "x:", 2) != 0;
     if (!snapshot || o->joined) {
         o->from = gap->to;
     }
@@ -197,9 +205,10 @@ static void on_snapshot(void *sink, const struct sink_snapshot *s)
     }
     if (attempt != s->job->attempt || lines != s->job->last_line ||
         (status && strcmp(status, job_status_text(s->job)) != 0)) {
-        ledger_fail(l, "client %u: snapshot of %s at %llu: attempt %u/%u, lines %u/%u, status %s/%s", c->number,
-                    s->job->id, (unsigned long long)s->cursor, s->job->attempt, attempt, s->job->last_line, lines,
-                    job_status_text(s->job), status ? status : "-");
+        ledger_fail(l,
+                    "client %u: snapshot of %s at %llu: attempt %u/%u, lines %u/%u, status %s/%s",
+                    c->number, s->job->id, (unsigned long long)s->cursor, s->job->attempt, attempt,
+                    s->job->last_line, lines, job_status_text(s->job), status ? status : "-");
     }
     if (s->tail->count && s->tail->lines[s->tail->count - 1].line != s->job->last_line) {
         ledger_fail(l, "client %u: the log tail of %s ends at %u of %u", c->number, s->job->id,
@@ -294,8 +303,15 @@ void client_connect(struct client *c)
 
 static void pick_topic(struct world *w, char out[40])
 {
-    static const char *const wide[] = {"deployment_events", "tickets", "jobs", "project:p", "x:a", "x:b",
-                                       "event:DEPLOYMENT_STATUS_CHANGED", "event:JOB_LOG", "event:free"};
+    static const char *const wide[] = {"deployment_events",
+                                       "tickets",
+                                       "jobs",
+                                       "project:p",
+                                       "x:a",
+                                       "x:b",
+                                       "event:DEPLOYMENT_STATUS_CHANGED",
+                                       "event:JOB_LOG",
+                                       "event:free"};
     unsigned job = below(w, JOBS);
     switch (below(w, 7)) {
     case 0:
@@ -308,7 +324,8 @@ static void pick_topic(struct world *w, char out[40])
         (void)snprintf(out, 40, "job:j%u", job);
         return;
     case 3:
-        (void)snprintf(out, 40, chance(w, 50) ? "deployment_logs_d%u" : "deployment_progress_d%u", job);
+        (void)snprintf(out, 40, chance(w, 50) ? "deployment_logs_d%u" : "deployment_progress_d%u",
+                       job);
         return;
     default:
         (void)snprintf(out, 40, "%s", wide[below(w, ARRAY_LEN(wide))]);
@@ -370,13 +387,14 @@ static void check_complete(struct client *c)
     uint64_t position = session_position(c->session);
     for (size_t i = 0; i < l->count && !l->failed; i++) {
         const struct truth *t = &l->truths[i];
-        if (t->epoch != c->w->realm.epoch || t->lost || t->id > position || (t->flags & EVENT_MEMORY)) {
+        if (t->epoch != c->w->realm.epoch || t->lost || t->id > position ||
+            (t->flags & EVENT_MEMORY)) {
             continue;
         }
         for (unsigned k = 0; k < c->owed_count; k++) {
             const struct owed *o = &c->owed[k];
-            if (o->joined && t->id > o->from && t->origin != session_id(c->session) && truth_has_topic(t, o->topic) &&
-                !got(c, t->id)) {
+            if (o->joined && t->id > o->from && t->origin != session_id(c->session) &&
+                truth_has_topic(t, o->topic) && !got(c, t->id)) {
                 ledger_fail(l, "client %u at %llu was owed %llu on %s since %llu", c->number,
                             (unsigned long long)position, (unsigned long long)t->id, o->topic,
                             (unsigned long long)o->from);
@@ -387,7 +405,8 @@ static void check_complete(struct client *c)
 
 static void forget_session(struct client *c)
 {
-    // A bracket under way is lost with the connection: its cursor stays where it was, its topics are asked for again.
+    // A bracket under way is lost with the connection: its cursor stays where it was, its topics
+    // are asked for again.
     session_free(c->session);
     c->session = NULL;
     event_unref(c->held);
@@ -397,7 +416,8 @@ static void forget_session(struct client *c)
 void client_disconnect(struct client *c)
 {
     check_complete(c);
-    // A cursor covers caught-up topics only: with one still joining, the client remembers none of it.
+    // A cursor covers caught-up topics only: with one still joining, the client remembers none of
+    // it.
     for (unsigned i = 0; i < c->owed_count; i++) {
         if (!c->owed[i].joined) {
             c->owed[i--] = c->owed[--c->owed_count];

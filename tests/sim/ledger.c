@@ -50,11 +50,13 @@ static void note_status(struct truth *t, const struct event *e)
         status = json_get(data, "status");
         // A deployment's completion repeats the status that its status event brought.
         if (status.type == JSON_STRING && !str_is(e->type, "DEPLOYMENT_COMPLETE")) {
-            (void)snprintf(t->status, sizeof(t->status), "%.*s", STR_ARG(json_string(status, &arena)));
+            (void)snprintf(t->status, sizeof(t->status), "%.*s",
+                           STR_ARG(json_string(status, &arena)));
         }
     }
     arena_fini(&arena);
-    static const char *const ends[] = {"success", "failed", "cancelled", "COMPLETED", "FAILED", "CANCELLED"};
+    static const char *const ends[] = {"success",   "failed", "cancelled",
+                                       "COMPLETED", "FAILED", "CANCELLED"};
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         t->ends = t->ends || strcmp(t->status, ends[i]) == 0;
     }
@@ -68,8 +70,9 @@ static void check_one_end(struct ledger *l, const struct truth *t)
         const struct truth *o = &l->truths[i];
         if (o->ends && !o->lost && o->kind == t->kind && o->attempt == t->attempt &&
             strcmp(o->job_id, t->job_id) == 0) {
-            ledger_fail(l, "two ends of %s:%s attempt %u: %llu and %llu", kind_name(t->kind), t->job_id, t->attempt,
-                        (unsigned long long)o->id, (unsigned long long)t->id);
+            ledger_fail(l, "two ends of %s:%s attempt %u: %llu and %llu", kind_name(t->kind),
+                        t->job_id, t->attempt, (unsigned long long)o->id,
+                        (unsigned long long)t->id);
         }
     }
 }
@@ -145,8 +148,12 @@ bool truth_has_topic(const struct truth *t, const char *topic)
 static const char *stored(struct world *w, const struct truth *t)
 {
     struct str topic = str_of(t->topics[0]);
-    struct store_query q = {
-        .topics = &topic, .topics_count = 1, .after = t->id - 1, .upto = t->id, .count_max = 4, .bytes_max = 1 << 16};
+    struct store_query q = {.topics = &topic,
+                            .topics_count = 1,
+                            .after = t->id - 1,
+                            .upto = t->id,
+                            .count_max = 4,
+                            .bytes_max = 1 << 16};
     struct store_page page;
     store_page_init(&page);
     const char *fault = "is not in the store";
@@ -154,7 +161,8 @@ static const char *stored(struct world *w, const struct truth *t)
     ASSERT(err == 0);
     for (unsigned i = 0; i < page.count; i++) {
         if (page.events[i]->id == t->id) {
-            fault = ledger_hash(page.events[i]) == t->hash ? NULL : "is in the store with other content";
+            fault = ledger_hash(page.events[i]) == t->hash ? NULL
+                                                           : "is in the store with other content";
         }
     }
     store_page_fini(&page);
@@ -170,7 +178,8 @@ static void take_losses(struct ledger *l, struct world *w)
     for (size_t i = 0; i < l->acks_count; i++) {
         const struct truth *t = ledger_find(l, l->acks[i].id);
         if (t && t->lost && !(t->flags & EVENT_MEMORY) && l->acks[i].level == DURABILITY_DISK) {
-            ledger_fail(l, "event %llu was acknowledged at disk and lost with the power", (unsigned long long)t->id);
+            ledger_fail(l, "event %llu was acknowledged at disk and lost with the power",
+                        (unsigned long long)t->id);
         }
     }
 }
@@ -178,14 +187,19 @@ static void take_losses(struct ledger *l, struct world *w)
 // The topics that between them carry every event there is.
 static void adopt_unseen(struct ledger *l, struct world *w)
 {
-    static const char *const names[] = {"deployment_events", "tickets", "jobs", "event:JOB_LOG", "x:a", "x:b", "job:j1",
-                                        "event:free"};
+    static const char *const names[] = {
+        "deployment_events", "tickets", "jobs", "event:JOB_LOG", "x:a", "x:b", "job:j1",
+        "event:free"};
     struct str topics[ARRAY_LEN(names)];
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         topics[i] = str_of(names[i]);
     }
-    struct store_query q = {.topics = topics, .topics_count = ARRAY_LEN(names), .upto = w->info.visible,
-                            .after = l->count ? l->truths[l->count - 1].id : 0, .count_max = 64, .bytes_max = 1 << 16};
+    struct store_query q = {.topics = topics,
+                            .topics_count = ARRAY_LEN(names),
+                            .upto = w->info.visible,
+                            .after = l->count ? l->truths[l->count - 1].id : 0,
+                            .count_max = 64,
+                            .bytes_max = 1 << 16};
     while (q.after < q.upto) {
         struct store_page page;
         store_page_init(&page);
@@ -218,8 +232,8 @@ void ledger_check_store(struct ledger *l, struct world *w)
     }
     for (size_t i = 0; i < l->acks_count && !l->failed; i++) {
         if (!ledger_find(l, l->acks[i].id)) {
-            ledger_fail(l, "event %llu was acknowledged at %s and never shown", (unsigned long long)l->acks[i].id,
-                        durability_name(l->acks[i].level));
+            ledger_fail(l, "event %llu was acknowledged at %s and never shown",
+                        (unsigned long long)l->acks[i].id, durability_name(l->acks[i].level));
         }
     }
 }

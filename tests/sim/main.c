@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// sim [--count N] [--first SEED] [--seed SEED] [--plant BUG|all]: runs schedules; a failure prints the seed that replays it.
+// sim [--count N] [--first SEED] [--seed SEED] [--plant BUG|all]: runs schedules; a failure prints
+// the seed that replays it.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,11 +28,13 @@ static int run_many(uint64_t first, uint64_t count)
         }
     }
     double s = (double)(clock_mono_us() - began_us) / 1e6;
-    (void)printf("ok - %llu schedules in %.1f s (%.0f/s): %llu steps, %llu crashes, %llu events, %llu acknowledgements, "
+    (void)printf("ok - %llu schedules in %.1f s (%.0f/s): %llu steps, %llu crashes, %llu events, "
+                 "%llu acknowledgements, "
                  "%llu deliveries\n",
                  (unsigned long long)count, s, (double)count / s, (unsigned long long)stats.steps,
                  (unsigned long long)stats.crashes, (unsigned long long)stats.ledger.count,
-                 (unsigned long long)stats.ledger.acks_count, (unsigned long long)stats.ledger.deliveries);
+                 (unsigned long long)stats.ledger.acks_count,
+                 (unsigned long long)stats.ledger.deliveries);
     return 0;
 }
 
@@ -51,7 +54,8 @@ static int run_plants(const char *name, uint64_t first)
             fault = sim_run(seed++, p, NULL);
         }
         missed += !fault;
-        (void)printf("%s - planted %s: %s", fault ? "ok" : "not ok", plant_name(p), fault ? "caught by seed " : "missed\n");
+        (void)printf("%s - planted %s: %s", fault ? "ok" : "not ok", plant_name(p),
+                     fault ? "caught by seed " : "missed\n");
         if (fault) {
             (void)printf("%llu: %s\n", (unsigned long long)(seed - 1), fault);
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Virtual producers: reports with producer and seq, sent again with the same seq until they are answered; and plain
-// publishes.
+// Virtual producers: reports with producer and seq, sent again with the same seq until they are
+// answered; and plain publishes.
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +11,8 @@
 
 static void write_ids(struct producer *p, char *out, size_t size)
 {
-    (void)snprintf(out, size, "\"producer\":\"p%u\",\"seq\":%llu", p->number, (unsigned long long)p->seq);
+    (void)snprintf(out, size, "\"producer\":\"p%u\",\"seq\":%llu", p->number,
+                   (unsigned long long)p->seq);
 }
 
 static const char *pick(struct world *w, const char *const *from, unsigned count)
@@ -21,25 +22,31 @@ static const char *pick(struct world *w, const char *const *from, unsigned count
 
 static void deployment_report(struct producer *p, const char *ids)
 {
-    static const char *const states[] = {"pending", "deploying", "running", "success", "failed", "cancelled", "RUNNING"};
+    static const char *const states[] = {"pending", "deploying", "running", "success",
+                                         "failed",  "cancelled", "RUNNING"};
     struct world *w = p->w;
     switch (below(w, 6)) {
     case 0:
         p->verb = REPORT_CREATE;
-        (void)snprintf(p->body, sizeof(p->body), "{%s,\"stack_id\":\"s\",\"target_id\":\"t\"}", ids);
+        (void)snprintf(p->body, sizeof(p->body), "{%s,\"stack_id\":\"s\",\"target_id\":\"t\"}",
+                       ids);
         return;
     case 1:
         p->verb = REPORT_LOG;
-        (void)snprintf(p->body, sizeof(p->body), "{%s,\"logs\":\"one %u\\ntwo\\n\"}", ids, below(w, 1000));
+        (void)snprintf(p->body, sizeof(p->body), "{%s,\"logs\":\"one %u\\ntwo\\n\"}", ids,
+                       below(w, 1000));
         return;
     case 2:
         p->verb = REPORT_COMPLETE;
-        (void)snprintf(p->body, sizeof(p->body), "{%s,\"status\":\"%s\"}", ids, pick(w, states + 3, 3));
+        (void)snprintf(p->body, sizeof(p->body), "{%s,\"status\":\"%s\"}", ids,
+                       pick(w, states + 3, 3));
         return;
     case 3:
         p->verb = REPORT_STATUS;
-        (void)snprintf(p->body, sizeof(p->body), "{%s,\"status\":\"%s\",\"user_id\":\"u\",\"logs\":\"with %u\"%s}", ids,
-                       pick(w, states, ARRAY_LEN(states)), below(w, 1000), chance(w, 20) ? ",\"lease\":2" : "");
+        (void)snprintf(p->body, sizeof(p->body),
+                       "{%s,\"status\":\"%s\",\"user_id\":\"u\",\"logs\":\"with %u\"%s}", ids,
+                       pick(w, states, ARRAY_LEN(states)), below(w, 1000),
+                       chance(w, 20) ? ",\"lease\":2" : "");
         return;
     default:
         p->verb = REPORT_PROGRESS;
@@ -58,11 +65,13 @@ static void ticket_report(struct producer *p, const char *ids)
         return;
     case 1:
         p->verb = REPORT_LOG;
-        (void)snprintf(p->body, sizeof(p->body), "{%s,\"message\":\"line %u\",\"level\":\"INFO\"}", ids, below(w, 1000));
+        (void)snprintf(p->body, sizeof(p->body), "{%s,\"message\":\"line %u\",\"level\":\"INFO\"}",
+                       ids, below(w, 1000));
         return;
     default:
         p->verb = REPORT_STATUS;
-        (void)snprintf(p->body, sizeof(p->body), "{%s,\"status\":\"%s\",\"progress\":%u,\"message\":\"m\"}", ids,
+        (void)snprintf(p->body, sizeof(p->body),
+                       "{%s,\"status\":\"%s\",\"progress\":%u,\"message\":\"m\"}", ids,
                        pick(w, states, chance(w, 60) ? 2 : ARRAY_LEN(states)), below(w, 101));
     }
 }
@@ -78,9 +87,10 @@ static void build_report(struct producer *p, const char *ids)
     case 1:
     case 2:
         p->verb = REPORT_LOG;
-        (void)snprintf(p->body, sizeof(p->body),
-                       "{%s,\"lines\":[{\"message\":\"a %u\"},{\"message\":\"b\",\"level\":\"error\"}]}", ids,
-                       below(w, 1000));
+        (void)snprintf(
+            p->body, sizeof(p->body),
+            "{%s,\"lines\":[{\"message\":\"a %u\"},{\"message\":\"b\",\"level\":\"error\"}]}", ids,
+            below(w, 1000));
         return;
     case 3:
         p->verb = chance(w, 50) ? REPORT_COMPLETE : REPORT_ERROR;
@@ -114,19 +124,22 @@ static void new_report(struct producer *p)
     }
 }
 
-// A report of mere progress makes an event that survives nothing, while the job's row keeps the value and the seq: sent
-// again after a crash it is a duplicate, and the event may never have been shown.
+// A report of mere progress makes an event that survives nothing, while the job's row keeps the
+// value and the seq: sent again after a crash it is a duplicate, and the event may never have been
+// shown.
 static bool may_be_memory(const struct submit_item *item)
 {
     const struct report *r = &item->report;
-    return item->is_report && (r->verb == REPORT_PROGRESS || (r->verb == REPORT_STATUS && r->kind == KIND_TICKET));
+    return item->is_report &&
+           (r->verb == REPORT_PROGRESS || (r->verb == REPORT_STATUS && r->kind == KIND_TICKET));
 }
 
 static void acknowledged(struct world *w, const struct submit *s)
 {
     for (unsigned i = 0; i < s->count; i++) {
         uint64_t id = s->items[i].id;
-        bool unseen = s->answer.duplicate && may_be_memory(&s->items[i]) && !ledger_find(&w->ledger, id);
+        bool unseen =
+            s->answer.duplicate && may_be_memory(&s->items[i]) && !ledger_find(&w->ledger, id);
         if (id && !w->dead && !unseen) {
             ledger_ack(&w->ledger, id, s->answer.reached);
         }
@@ -154,16 +167,6 @@ static void on_report_answer(struct submit *s)
     submit_free(s);
 }
 
-static struct submit *submit_json(struct world *w, const char *text, struct json_val *ret)
-{
-    size_t offset;
-    int err = json_parse(str_of(text), LIMIT_JSON_DEPTH, ret, &offset);
-    ASSERT(err == 0);
-    struct submit *s = submit_new(&w->realm, w->principal);
-    ASSERT(s);
-    return s;
-}
-
 void producer_step(struct producer *p)
 {
     struct world *w = p->w;
@@ -179,8 +182,11 @@ void producer_step(struct producer *p)
     p->waiting = true;
     struct json_val body;
     struct report_fault fault = {""};
-    struct submit *s = submit_json(w, p->body, &body);
-    int err = submit_add_call(s, p->kind, p->verb, str_of(p->job_id), body, &fault);
+    size_t offset;
+    int err = json_parse(str_of(p->body), LIMIT_JSON_DEPTH, &body, &offset);
+    struct submit *s = submit_new(&w->realm, w->principal);
+    ASSERT(err == 0 && s);
+    err = submit_add_call(s, p->kind, p->verb, str_of(p->job_id), body, &fault);
     if (err) {
         ledger_fail(&w->ledger, "a good report was not understood: %s: %s", p->body, fault.text);
         p->waiting = false;
@@ -215,22 +221,20 @@ void publish_step(struct world *w)
         "{\"topic\":\"job:j1\",\"type\":\"aside\",\"data\":{\"n\":%u}}",
         "{\"user\":\"u\",\"type\":\"free\",\"data\":{\"n\":%u}}",
     };
-    struct submit *s = NULL;
+    struct submit *s = submit_new(&w->realm, w->principal);
+    ASSERT(s);
     for (unsigned i = 0, count = 1 + below(w, 3); i < count; i++) {
         char text[200];
         struct json_val object;
         struct report_fault fault;
+        size_t offset;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         (void)snprintf(text, sizeof(text), texts[below(w, ARRAY_LEN(texts))], below(w, 100000));
 #pragma GCC diagnostic pop
-        struct submit *fresh = submit_json(w, text, &object);
-        if (s) {
-            submit_free(fresh);
-        } else {
-            s = fresh;
-        }
-        int err = submit_add_publish(s, object, &fault);
+        int err = json_parse(str_of(text), LIMIT_JSON_DEPTH, &object, &offset);
+        ASSERT(err == 0);
+        err = submit_add_publish(s, object, &fault);
         ASSERT(err == 0);
     }
     s->want = chance(w, 20) ? DURABILITY_DISK : DURABILITY_MEMORY;

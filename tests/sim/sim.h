@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The simulation: hub, model store and virtual clients in one process and one thread, with time, faults and the order of
-// everything drawn from a seed. The ledger watches what is acknowledged and what is delivered.
+// The simulation: hub, model store and virtual clients in one process and one thread, with time,
+// faults and the order of everything drawn from a seed. The ledger watches what is acknowledged and
+// what is delivered.
 #ifndef CLAIRON_TESTS_SIM_H
 #define CLAIRON_TESTS_SIM_H
 
@@ -31,15 +32,16 @@ enum plant {
 };
 const char *plant_name(enum plant p);
 
-#define WORKERS 2
-#define CLIENTS 5
+#define WORKERS           2
+#define CLIENTS           5
 #define TOPICS_PER_CLIENT 4
-#define JOBS 3 // of each kind
-#define PRODUCERS 3
+#define JOBS              3 // of each kind
+#define PRODUCERS         3
 
 struct world;
 
-// --- ledger.c ------------------------------------------------------------------------------------------------------
+// --- ledger.c
+// ------------------------------------------------------------------------------------------------------
 
 // One event that became visible: the truth that everything else is compared to.
 struct truth {
@@ -61,7 +63,7 @@ struct ledger {
     struct {
         uint64_t id;
         enum durability level;
-    } *acks;
+    } * acks;
     size_t acks_count, acks_cap;
     uint64_t deliveries;
     bool failed;
@@ -76,19 +78,20 @@ void ledger_visible(struct ledger *l, uint64_t epoch, const struct event *e);
 void ledger_ack(struct ledger *l, uint64_t id, enum durability level);
 const struct truth *ledger_find(const struct ledger *l, uint64_t id);
 bool truth_has_topic(const struct truth *t, const char *topic);
-// At a start: what was committed in the moment of a crash and never shown before is there all the same; and what the
-// power took is lost, unless it was acknowledged at `disk`, which is a fault.
+// At a start: what was committed in the moment of a crash and never shown before is there all the
+// same; and what the power took is lost, unless it was acknowledged at `disk`, which is a fault.
 void ledger_restart(struct ledger *l, struct world *w, bool power_loss);
 // At the end, with everything at rest: the store holds what was acknowledged and what was shown.
 void ledger_check_store(struct ledger *l, struct world *w);
 
-// --- client.c ------------------------------------------------------------------------------------------------------
+// --- client.c
+// ------------------------------------------------------------------------------------------------------
 
 // One topic of a client, from when on it is owed events.
 struct owed {
     char topic[40];
-    bool joined;     // caught_up came
-    uint64_t from;   // events above this are owed
+    bool joined;   // caught_up came
+    uint64_t from; // events above this are owed
 };
 
 struct client {
@@ -98,16 +101,16 @@ struct client {
     struct session *session; // NULL: away
     unsigned owed_count;
     struct owed owed[TOPICS_PER_CLIENT];
-    uint64_t epoch, cursor;  // what it resumes with; epoch 0: nothing yet
+    uint64_t epoch, cursor; // what it resumes with; epoch 0: nothing yet
     bool can_resume;
-    uint64_t last_live;      // highest id outside brackets
+    uint64_t last_live; // highest id outside brackets
     bool in_bracket;
     uint64_t bracket_c, bracket_last;
-    uint64_t *got;           // ids delivered on this connection
+    uint64_t *got; // ids delivered on this connection
     size_t got_count, got_cap;
-    unsigned room;           // deliveries until the sink is full
+    unsigned room; // deliveries until the sink is full
     bool full;
-    struct event *held;      // PLANT_REORDER: delivered after the next
+    struct event *held; // PLANT_REORDER: delivered after the next
 };
 
 void client_init(struct client *c, struct world *w, unsigned number);
@@ -116,10 +119,11 @@ void client_disconnect(struct client *c); // checks that it got all it was owed
 void client_lose(struct client *c);       // the hub is gone
 void client_subscribe(struct client *c);
 void client_unsubscribe(struct client *c);
-void client_drain(struct client *c);      // its socket takes bytes again
+void client_drain(struct client *c); // its socket takes bytes again
 void client_fini(struct client *c);
 
-// --- producer.c ----------------------------------------------------------------------------------------------------
+// --- producer.c
+// ----------------------------------------------------------------------------------------------------
 
 struct producer {
     struct world *w;
@@ -138,11 +142,13 @@ void producer_step(struct producer *p);
 void producer_lose(struct producer *p);
 void publish_step(struct world *w); // an event on explicit topics
 
-// --- world.c -------------------------------------------------------------------------------------------------------
+// --- world.c
+// -------------------------------------------------------------------------------------------------------
 
 enum action_what { ACT_LOAD, ACT_COMMIT, ACT_SYNC, ACT_RESERVE, ACT_READ, ACT_SNAPSHOT, ACT_TASKS };
 
-// A question under way: first it is carried out, later its answer arrives; a crash may come between.
+// A question under way: first it is carried out, later its answer arrives; a crash may come
+// between.
 struct action {
     enum action_what what;
     bool done;

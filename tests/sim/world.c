@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One schedule: a hub around a model store, whose questions are carried out and answered in an order drawn from the seed.
+// One schedule: a hub around a model store, whose questions are carried out and answered in an
+// order drawn from the seed.
 #include <stdio.h>
 #include <string.h>
 
@@ -9,12 +10,13 @@
 #include "sim.h"
 #include "store/model.h"
 
-#define STEPS_MAX 220
+#define STEPS_MAX  220
 #define SETTLE_MAX 200000
 
 const char *plant_name(enum plant p)
 {
-    static const char *const names[] = {"none", "skip", "double", "reorder", "reuse", "terminal", "leak"};
+    static const char *const names[] = {"none",  "skip",     "double", "reorder",
+                                        "reuse", "terminal", "leak"};
     ASSERT(p < PLANT_NR);
     return names[p];
 }
@@ -29,7 +31,8 @@ bool chance(struct world *w, unsigned percent)
     return below(w, 100) < percent;
 }
 
-// --- questions under way -----------------------------------------------------------------------------------------------
+// --- questions under way
+// -----------------------------------------------------------------------------------------------
 
 static void put_action(struct world *w, enum action_what what, void *arg, uint64_t top)
 {
@@ -46,7 +49,8 @@ static int store_fault(struct world *w)
 static void drop_terminal(struct world *w, struct store_batch *b)
 {
     for (unsigned i = 0; w->plant == PLANT_TERMINAL && !w->planted && i < b->events_count; i++) {
-        if (str_is(b->events[i]->type, "JOB_COMPLETED") || str_is(b->events[i]->type, "DEPLOYMENT_COMPLETE")) {
+        if (str_is(b->events[i]->type, "JOB_COMPLETED") ||
+            str_is(b->events[i]->type, "DEPLOYMENT_COMPLETE")) {
             b->events[i] = b->events[b->events_count - 1];
             b->events_count--;
             w->planted = true;
@@ -136,7 +140,8 @@ static void act(struct world *w)
     answer(w, &a);
 }
 
-// --- the hub's own calls -----------------------------------------------------------------------------------------------
+// --- the hub's own calls
+// -----------------------------------------------------------------------------------------------
 
 static void on_load(void *ctx, struct store_load *load)
 {
@@ -219,7 +224,8 @@ void world_submit_take(struct world *w, struct submit *s)
     sequencer_submit_take(w->sequencer, s, w->now);
 }
 
-// --- start, crash, end ---------------------------------------------------------------------------------------------------
+// --- start, crash, end
+// ---------------------------------------------------------------------------------------------------
 
 static bool adopt(void *ctx, struct job *j)
 {
@@ -231,13 +237,18 @@ static bool adopt(void *ctx, struct job *j)
 static void start_hub(struct world *w, bool power_loss)
 {
     // A few entries a segment and a few segments, so that readers meet the end of memory.
-    struct memlog_limits limits = {.bytes_max = 600 + below(w, 8000), .segment_entries = 1 + below(w, 12),
+    struct memlog_limits limits = {.bytes_max = 600 + below(w, 8000),
+                                   .segment_entries = 1 + below(w, 12),
                                    .segment_bytes = 4096};
     if (w->plant == PLANT_REUSE && w->crashes) {
-        w->info.visible = w->info.visible > 8 && w->ledger.count ? w->ledger.truths[w->ledger.count - 1].id - 1 : 0;
+        w->info.visible = w->info.visible > 8 && w->ledger.count
+                              ? w->ledger.truths[w->ledger.count - 1].id - 1
+                              : 0;
     }
     w->dead = false;
-    realm_init(&w->realm, &(struct realm_init){.epoch = w->info.epoch, .visible = w->info.visible, .key = w->key,
+    realm_init(&w->realm, &(struct realm_init){.epoch = w->info.epoch,
+                                               .visible = w->info.visible,
+                                               .key = w->key,
                                                .limits = &limits});
     w->sequencer = sequencer_new(&w->realm, &w->info, &sequencer_ops, w);
     w->reader = w->store->ops->reader_new(w->store);
@@ -265,7 +276,8 @@ static bool resting(const struct world *w)
     return rest;
 }
 
-// What is under way comes to nothing: nobody hears of it, and the store fails at all that was not done yet.
+// What is under way comes to nothing: nobody hears of it, and the store fails at all that was not
+// done yet.
 static void stop_hub(struct world *w)
 {
     w->dead = true;
@@ -394,7 +406,8 @@ const char *sim_run(uint64_t seed, enum plant plant, struct world *stats)
         w.producers[i] = (struct producer){.w = &w, .number = i};
     }
     start_hub(&w, false);
-    for (unsigned i = 0, steps = 40 + below(&w, STEPS_MAX - 40); i < steps && !w.ledger.failed; i++) {
+    for (unsigned i = 0, steps = 40 + below(&w, STEPS_MAX - 40); i < steps && !w.ledger.failed;
+         i++) {
         step(&w);
     }
     if (!w.ledger.failed) {
