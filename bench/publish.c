@@ -175,7 +175,7 @@ static double median_fdatasync_us(void)
     (void)close(fd);
     (void)unlink(path);
     qsort(took, SYNCS, sizeof(took[0]), by_number);
-    return (double)took[SYNCS / 2];
+    return (double)took[(size_t)SYNCS / 2];
 }
 
 static void run(struct publisher *publishers, int epoll, double seconds)

@@ -355,6 +355,24 @@ void client_subscribe(struct client *c)
     }
 }
 
+// A topic left is forgotten: what came on it alone may come again on another that is joined with an
+// old cursor.
+static void forget_topic(struct client *c, const char *topic)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->got_count; i++) {
+        const struct truth *t = ledger_find(&c->w->ledger, c->got[i]);
+        bool other = false;
+        for (unsigned k = 0; t && k < c->owed_count; k++) {
+            other = other || (c->owed[k].joined && truth_has_topic(t, c->owed[k].topic));
+        }
+        if (other || (t && !truth_has_topic(t, topic))) {
+            c->got[kept++] = c->got[i];
+        }
+    }
+    c->got_count = kept;
+}
+
 void client_unsubscribe(struct client *c)
 {
     if (c->owed_count == 0 || c->in_bracket) {
@@ -368,7 +386,10 @@ void client_unsubscribe(struct client *c)
     if (!was) {
         ledger_fail(&c->w->ledger, "client %u was not on %s", c->number, c->owed[i].topic);
     }
+    char left[40];
+    (void)snprintf(left, sizeof(left), "%s", c->owed[i].topic);
     c->owed[i] = c->owed[--c->owed_count];
+    forget_topic(c, left);
 }
 
 void client_drain(struct client *c)

@@ -332,6 +332,7 @@ static void step(struct world *w)
         (void)sequencer_tick(w->sequencer, w->now);
     } else if (!c->session) {
         client_connect(c);
+        client_subscribe(c);
     } else if (pick < 88) {
         client_drain(c);
     } else if (pick < 94) {
@@ -406,6 +407,10 @@ const char *sim_run(uint64_t seed, enum plant plant, struct world *stats)
         w.producers[i] = (struct producer){.w = &w, .number = i};
     }
     start_hub(&w, false);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        client_connect(&w.clients[i]);
+        client_subscribe(&w.clients[i]);
+    }
     for (unsigned i = 0, steps = 40 + below(&w, STEPS_MAX - 40); i < steps && !w.ledger.failed;
          i++) {
         step(&w);
