@@ -38,10 +38,13 @@ static void check_content(struct client *c, const struct event *e)
 {
     struct ledger *l = &c->w->ledger;
     const struct truth *t = ledger_find(l, e->id);
-    if (!t) {
+    // A crash can come between the commit of a job's row and the moment its progress is shown; a
+    // bracket repeats it then.
+    bool unseen = c->w->crashes && (e->flags & EVENT_MEMORY) && c->in_bracket;
+    if (!t && !unseen) {
         ledger_fail(l, "client %u got %llu, which was never visible", c->number,
                     (unsigned long long)e->id);
-    } else if (t->hash != ledger_hash(e)) {
+    } else if (t && t->hash != ledger_hash(e)) {
         ledger_fail(l, "client %u got %llu with another content", c->number,
                     (unsigned long long)e->id);
     }
