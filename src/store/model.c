@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The model store: everything it was ever told, each piece marked with the batch that brought it,
-// so that a loss of power can take the last batches back.
+// The model store. There are two states: `now`, which readers see, and `synced`, which a loss of
+// power leaves. Batches between the two wait in a list; a sync applies them to `synced`.
 #include "store/model.h"
 
 #include <stdio.h>
@@ -9,207 +9,156 @@
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "hub/topic.h"
 #include "store/lines.h"
+#include "store/model_state.h"
 #include "store/page.h"
-
-struct model_event {
-    uint64_t batch;
-    struct event *event;
-};
-
-// A job's row as one batch left it; `gone`: removed by it.
-struct model_row {
-    uint64_t batch;
-    struct job *job;
-    bool gone;
-};
-
-struct model_idem {
-    uint64_t batch;
-    char *scope, *key, *answer;
-    uint8_t hash[32];
-    int64_t expires_wall_ms;
-};
-
-struct model_gap {
-    uint64_t batch;
-    char *topic;
-    struct gap_row row;
-};
-
-#define TABLE(type)                                                                                \
-    struct {                                                                                       \
-        type *p;                                                                                   \
-        size_t count, cap;                                                                         \
-    }
 
 struct model {
     struct store base;
     struct hash_key key;
     struct rng epochs;
+    struct model_state now, synced;
+    struct model_batch **unsynced; // oldest first
+    size_t unsynced_count, unsynced_cap;
+    struct model_batch *unknown; // the commit before failed; it may still be there after a crash
     uint64_t epoch, reserved_top, clean_id;
     bool clean;
-    uint64_t batch, synced; // the last one committed, and the last one on disk
-    TABLE(struct model_event) events;
-    TABLE(struct model_row) rows;
-    TABLE(struct model_idem) idems;
-    TABLE(struct model_gap) gaps;
+    bool sync_broken;
+    int fail[MODEL_CALL_NR]; // 0: the next call of the kind works
 };
-
-#define PUT(table, item)                                                                           \
-    do {                                                                                           \
-        if ((table)->count == (table)->cap) {                                                      \
-            (table)->cap = (table)->cap ? (table)->cap * 2 : 64;                                   \
-            (table)->p = mem_realloc((table)->p, (table)->cap * sizeof(*(table)->p));              \
-        }                                                                                          \
-        (table)->p[(table)->count++] = item;                                                       \
-    } while (0)
 
 static struct model *model_of(struct store *s)
 {
-    return (struct model *)(void *)s;
+    return CONTAINER_OF(s, struct model, base);
 }
 
-static const struct job *latest(const struct model *m, enum job_kind kind, struct str id,
-                                uint32_t attempt)
+static int injected(struct model *m, enum model_call call)
 {
-    for (size_t i = m->rows.count; i-- > 0;) {
-        const struct model_row *r = &m->rows.p[i];
-        if (r->job->kind != kind || !str_is(id, r->job->id)) {
-            continue;
-        }
-        if (r->gone) {
-            return NULL;
-        }
-        if (attempt == 0 || r->job->attempt == attempt) {
-            return r->job;
+    int err = m->fail[call];
+    m->fail[call] = 0;
+    return err;
+}
+
+// --- writing --------------------------------------------------------------------------------
+
+static void load_idem(const struct model *m, struct store_load_idem *want, int64_t wall_ms)
+{
+    for (size_t i = 0; i < m->now.idems_count; i++) {
+        const struct store_idem *row = &m->now.idems[i].row;
+        if (str_eq(want->scope, row->scope) && str_eq(want->key, row->key) &&
+            row->expires_wall_ms > wall_ms) {
+            want->found = true;
+            want->row = *row;
+            want->row.scope = want->scope;
+            want->row.key = want->key;
+            want->row.answer = arena_try_copy(want->arena, row->answer);
+            ASSERT(want->row.answer.p);
         }
     }
-    return NULL;
 }
-
-// --- writing
-// -------------------------------------------------------------------------------------------------------
 
 static int model_load(struct store *s, struct store_load *load)
 {
     struct model *m = model_of(s);
+    int err = injected(m, MODEL_LOAD);
+    if (err) {
+        return err;
+    }
     for (unsigned i = 0; i < load->jobs_count; i++) {
-        const struct job *j = latest(m, load->jobs[i].kind, load->jobs[i].id, 0);
-        // Through its stored form, as it would come from a disk.
-        load->jobs[i].job = NULL;
-        if (j) {
-            struct buf b;
-            buf_init(&b, SIZE_MAX);
-            job_encode(&b, j);
-            int err = b.failed ? -E_NO_MEMORY : job_decode(buf_str(&b), &load->jobs[i].job);
-            buf_fini(&b);
-            ASSERT(err == 0);
-        }
+        struct job *j = model_state_row(&m->now, load->jobs[i].kind, load->jobs[i].id, 0);
+        load->jobs[i].job = j ? job_ref(j) : NULL;
     }
     for (unsigned i = 0; i < load->idems_count; i++) {
-        struct store_load_idem *want = &load->idems[i];
-        for (size_t k = 0; k < m->idems.count; k++) {
-            const struct model_idem *row = &m->idems.p[k];
-            if (str_is(want->scope, row->scope) && str_is(want->key, row->key) &&
-                row->expires_wall_ms > load->wall_ms) {
-                want->found = true;
-                want->row = (struct store_idem){.scope = want->scope,
-                                                .key = want->key,
-                                                .expires_wall_ms = row->expires_wall_ms};
-                memcpy(want->row.body_hash, row->hash, sizeof(row->hash));
-                want->row.answer = arena_try_copy(want->arena, str_of(row->answer));
-                ASSERT(want->row.answer.p);
-            }
-        }
+        load_idem(m, &load->idems[i], load->wall_ms);
     }
     return 0;
 }
 
-static void remove_job(struct model *m, enum job_kind kind, struct str id, uint64_t *ret_max)
+static void sync_all(struct model *m)
 {
-    struct gap_set gone;
-    gap_set_init(&gone, &m->key);
-    size_t kept = 0;
-    for (size_t i = 0; i < m->events.count; i++) {
-        struct event *e = m->events.p[i].event;
-        if (e->kind == kind && str_eq(e->job_id, id)) {
-            int err = gap_set_add_event(&gone, e, GAP_RETENTION);
-            ASSERT(err == 0);
-            *ret_max = e->id > *ret_max ? e->id : *ret_max;
-            event_unref(e);
-        } else {
-            m->events.p[kept++] = m->events.p[i];
-        }
+    for (size_t i = 0; i < m->unsynced_count; i++) {
+        (void)model_state_apply(&m->synced, &m->unsynced[i]->batch);
+        model_batch_free(m->unsynced[i]);
     }
-    m->events.count = kept;
-    struct gap_note *note;
-    for (size_t i = 0; (note = map_next(&gone.map, &i));) {
-        PUT(&m->gaps, ((struct model_gap){
-                          .batch = m->batch, .topic = mem_strdup(note->topic), .row = note->row}));
+    m->unsynced_count = 0;
+}
+
+// The place in the write-ahead log that a commit of unknown outcome had is written over.
+static void settle(struct model *m)
+{
+    model_batch_free(m->unknown);
+    m->unknown = NULL;
+    m->clean = false;
+}
+
+static uint64_t add_batch_take(struct model *m, struct model_batch *mb)
+{
+    if (m->unsynced_count == m->unsynced_cap) {
+        m->unsynced_cap = m->unsynced_cap ? m->unsynced_cap * 2 : 64;
+        m->unsynced = mem_realloc(m->unsynced, m->unsynced_cap * sizeof(struct model_batch *));
     }
-    gap_set_fini(&gone);
+    m->unsynced[m->unsynced_count++] = mb;
+    return model_state_apply(&m->now, &mb->batch);
 }
 
 static int model_commit(struct store *s, struct store_batch *b)
 {
     struct model *m = model_of(s);
-    m->batch++;
-    m->clean = false;
+    struct model_batch *mb = model_batch_new(b, &m->key);
+    settle(m);
     b->trimmed_max = 0;
-    for (unsigned i = 0; i < b->removes_count; i++) {
-        remove_job(m, b->removes[i].kind, b->removes[i].id, &b->trimmed_max);
-        struct model_row row = {
-            .batch = m->batch, .job = job_new(b->removes[i].kind, b->removes[i].id), .gone = true};
-        PUT(&m->rows, row);
+    int err = injected(m, MODEL_COMMIT);
+    if (!err) {
+        b->trimmed_max = add_batch_take(m, mb);
+        return 0;
     }
-    for (unsigned i = 0; i < b->events_count; i++) {
-        PUT(&m->events,
-            ((struct model_event){.batch = m->batch, .event = event_ref(b->events[i])}));
+    if (err == -E_IO) {
+        m->unknown = mb;
+    } else {
+        model_batch_free(mb);
     }
-    for (unsigned i = 0; i < b->jobs_count; i++) {
-        PUT(&m->rows, ((struct model_row){.batch = m->batch, .job = job_ref(b->jobs[i])}));
+    return err;
+}
+
+static int model_sync(struct store *s)
+{
+    struct model *m = model_of(s);
+    int err = injected(m, MODEL_SYNC);
+    m->sync_broken = m->sync_broken || err;
+    if (m->sync_broken) {
+        return err ? err : -E_IO;
     }
-    for (unsigned i = 0; i < b->idems_count; i++) {
-        const struct store_idem *row = &b->idems[i];
-        struct model_idem copy = {.batch = m->batch,
-                                  .scope = mem_strdup(row->scope),
-                                  .key = mem_strdup(row->key),
-                                  .answer = mem_strdup(row->answer),
-                                  .expires_wall_ms = row->expires_wall_ms};
-        memcpy(copy.hash, row->body_hash, sizeof(copy.hash));
-        PUT(&m->idems, copy);
-    }
+    sync_all(m);
     return 0;
 }
 
 static int model_reserve(struct store *s, uint64_t top)
 {
     struct model *m = model_of(s);
+    int err = injected(m, MODEL_RESERVE);
+    if (err || m->sync_broken) {
+        return err ? err : -E_IO;
+    }
+    settle(m);
     m->reserved_top = top > m->reserved_top ? top : m->reserved_top;
-    m->synced = m->batch; // what is before it in the write-ahead log goes to disk with it
+    sync_all(m); // what is before it in the write-ahead log goes to disk with it
     return 0;
 }
 
 static int model_save_clean(struct store *s, uint64_t last_id)
 {
     struct model *m = model_of(s);
+    if (m->sync_broken) {
+        return -E_IO;
+    }
+    settle(m);
     m->clean = true;
     m->clean_id = last_id;
-    m->synced = m->batch;
+    sync_all(m);
     return 0;
 }
 
-static int model_sync(struct store *s)
-{
-    struct model *m = model_of(s);
-    m->synced = m->batch;
-    return 0;
-}
-
-// --- reading
-// -------------------------------------------------------------------------------------------------------
+// --- reading --------------------------------------------------------------------------------
 
 static struct store_reader *model_reader_new(struct store *s)
 {
@@ -233,15 +182,14 @@ static bool on_topics(const struct event *e, const struct store_query *q)
     return false;
 }
 
-static int model_read_gaps(struct store_reader *r, const struct store_query *q,
-                           struct store_page *page)
+static int put_gaps(const struct model *m, const struct store_query *q, uint64_t upto,
+                    struct store_page *page)
 {
-    const struct model *m = model_of(r->store);
     for (unsigned i = 0; i < q->topics_count; i++) {
-        struct gap_told told = {.after = q->after, .upto = q->upto};
-        for (size_t k = 0; k < m->gaps.count; k++) {
-            if (str_is(q->topics[i], m->gaps.p[k].topic)) {
-                gap_told_add(&told, &m->gaps.p[k].row);
+        struct gap_told told = {.after = q->after, .upto = upto};
+        for (size_t k = 0; k < m->now.gaps_count; k++) {
+            if (str_eq(q->topics[i], m->now.gaps[k].topic)) {
+                gap_told_add(&told, &m->now.gaps[k].row);
             }
         }
         int err = page_put_gap(page, q->topics[i], &told);
@@ -252,12 +200,38 @@ static int model_read_gaps(struct store_reader *r, const struct store_query *q,
     return 0;
 }
 
+static int model_read_gaps(struct store_reader *r, const struct store_query *q,
+                           struct store_page *page)
+{
+    struct model *m = model_of(r->store);
+    int err = injected(m, MODEL_READ);
+    return err ? err : put_gaps(m, q, q->upto, page);
+}
+
+// The first event with an id above this one.
+static size_t first_after(const struct model *m, uint64_t id)
+{
+    size_t low = 0, high = m->now.events_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (m->now.events[middle]->id <= id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 static int read_backward(const struct model *m, struct page_fill *fill)
 {
     const struct store_query *q = fill->query;
-    for (size_t i = m->events.count; i-- > 0;) {
-        struct event *e = m->events.p[i].event;
-        if (e->id >= q->before || e->id <= q->after || !on_topics(e, q)) {
+    for (size_t i = first_after(m, q->before - 1); i-- > 0;) {
+        struct event *e = m->now.events[i];
+        if (e->id <= q->after) {
+            break;
+        }
+        if (!on_topics(e, q)) {
             continue;
         }
         if (!page_has_room(fill, e)) {
@@ -273,65 +247,67 @@ static int read_backward(const struct model *m, struct page_fill *fill)
     return 0;
 }
 
-static int model_read(struct store_reader *r, const struct store_query *q, struct store_page *page)
+static int read_forward(const struct model *m, struct page_fill *fill)
 {
-    const struct model *m = model_of(r->store);
-    struct page_fill fill = {.query = q, .page = page};
-    if (q->backward) {
-        return read_backward(m, &fill);
-    }
-    page->examined = q->upto;
-    for (size_t i = 0; i < m->events.count; i++) {
-        struct event *e = m->events.p[i].event;
-        if (e->id <= q->after || e->id > q->upto || !on_topics(e, q)) {
-            continue;
-        }
-        if (!page_has_room(&fill, e)) {
-            page->examined = e->id - 1;
+    const struct store_query *q = fill->query;
+    fill->page->examined = q->upto;
+    for (size_t i = first_after(m, q->after); i < m->now.events_count; i++) {
+        struct event *e = m->now.events[i];
+        if (e->id > q->upto) {
             break;
         }
-        int err = page_put_take(&fill, event_ref(e));
+        if (!on_topics(e, q)) {
+            continue;
+        }
+        if (!page_has_room(fill, e)) {
+            fill->page->examined = e->id - 1;
+            break;
+        }
+        int err = page_put_take(fill, event_ref(e));
         if (err) {
             return err;
         }
     }
-    struct store_query seen = *q;
-    seen.upto = page->examined;
-    return model_read_gaps(r, &seen, page);
+    return put_gaps(m, q, fill->page->examined, fill->page);
+}
+
+static int model_read(struct store_reader *r, const struct store_query *q, struct store_page *page)
+{
+    struct model *m = model_of(r->store);
+    struct page_fill fill = {.query = q, .page = page};
+    int err = injected(m, MODEL_READ);
+    if (err) {
+        return err;
+    }
+    return q->backward ? read_backward(m, &fill) : read_forward(m, &fill);
 }
 
 static int model_read_lines(struct store_reader *r, const struct store_lines_query *q,
                             struct store_lines *ret)
 {
-    const struct model *m = model_of(r->store);
-    const struct job *j = latest(m, q->kind, q->id, q->attempt);
-    ret->attempt = j ? j->attempt : 0;
+    struct model *m = model_of(r->store);
+    int err = injected(m, MODEL_READ);
+    const struct job *j = model_state_row(&m->now, q->kind, q->id, q->attempt);
+    if (err || !j) {
+        return err;
+    }
+    ret->attempt = j->attempt;
     struct lines_fill fill;
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; j && i < m->events.count; i++) {
-            const struct event *e = m->events.p[i].event;
-            if (!(e->flags & EVENT_LOG) || e->kind != q->kind || e->attempt != j->attempt ||
-                !str_eq(e->job_id, q->id)) {
-                continue;
-            }
-            if (pass == 0) {
-                ret->first_kept = ret->first_kept ? ret->first_kept : e->line;
-                ret->last = e->line + e->lines - 1;
-            } else if (!fill.full) {
-                int err = lines_put(&fill, e->type, e->data, e->wall_ms);
-                if (err) {
-                    return err;
-                }
-            }
-        }
-        if (pass == 0) {
-            int err = lines_start(&fill, q, ret);
-            if (err) {
-                return err;
-            }
+    for (size_t i = 0; i < m->now.events_count; i++) {
+        const struct event *e = m->now.events[i];
+        if (model_state_is_log_of(e, q->kind, q->id, ret->attempt)) {
+            ret->first_kept = ret->first_kept ? ret->first_kept : e->line;
+            ret->last = e->line + e->lines - 1;
         }
     }
-    return 0;
+    err = lines_start(&fill, q, ret);
+    for (size_t i = 0; i < m->now.events_count && !err && !fill.full; i++) {
+        const struct event *e = m->now.events[i];
+        if (model_state_is_log_of(e, q->kind, q->id, ret->attempt)) {
+            err = lines_put(&fill, e->type, e->data, e->wall_ms);
+        }
+    }
+    return err;
 }
 
 static int newest_first(const void *a, const void *b)
@@ -346,32 +322,30 @@ static int newest_first(const void *a, const void *b)
 static int model_read_jobs(struct store_reader *r, const struct store_jobs_query *q,
                            struct store_jobs *ret)
 {
-    const struct model *m = model_of(r->store);
-    struct job **all = mem_calloc(m->rows.count + 1, sizeof(struct job *));
+    struct model *m = model_of(r->store);
+    struct jobs_mark after;
+    int err = injected(m, MODEL_READ);
+    err = err ? err : jobs_mark_parse(q->after, &after);
+    if (err) {
+        return err;
+    }
+    struct job **all = mem_calloc(m->now.rows_count + 1, sizeof(struct job *));
     unsigned count = 0;
-    for (size_t i = 0; i < m->rows.count; i++) {
-        struct job *j = m->rows.p[i].job;
-        if (j->kind == q->kind && latest(m, j->kind, str_of(j->id), 0) == j &&
-            (!q->status.p || str_is(q->status, job_status_text(j)))) {
+    for (size_t i = 0; i < m->now.rows_count; i++) {
+        struct job *j = m->now.rows[i];
+        if (j->kind == q->kind && model_state_row(&m->now, j->kind, str_of(j->id), 0) == j &&
+            (!q->status.p || str_is(q->status, job_status_text(j))) &&
+            jobs_mark_before(&after, j)) {
             all[count++] = j;
         }
     }
     qsort(all, count, sizeof(struct job *), newest_first);
     ret->jobs = mem_calloc(q->limit + 1, sizeof(struct job *));
-    bool begun = !q->after.p;
-    for (unsigned i = 0; i < count; i++) {
-        char mark[160];
-        (void)snprintf(mark, sizeof(mark), "%lld-%s", (long long)all[i]->created_ms, all[i]->id);
-        if (begun && ret->count == q->limit) {
-            (void)snprintf(ret->next, sizeof(ret->next), "%lld-%s",
-                           (long long)ret->jobs[ret->count - 1]->created_ms,
-                           ret->jobs[ret->count - 1]->id);
-            break;
-        }
-        if (begun) {
-            ret->jobs[ret->count++] = job_ref(all[i]);
-        }
-        begun = begun || str_is(q->after, mark);
+    for (; ret->count < count && ret->count < q->limit; ret->count++) {
+        ret->jobs[ret->count] = job_ref(all[ret->count]);
+    }
+    if (ret->count < count && ret->count) {
+        jobs_mark_put(ret, ret->jobs[ret->count - 1]);
     }
     mem_free(all);
     return 0;
@@ -380,87 +354,130 @@ static int model_read_jobs(struct store_reader *r, const struct store_jobs_query
 static int model_read_job(struct store_reader *r, enum job_kind kind, struct str id,
                           uint32_t attempt, struct job **ret)
 {
-    const struct job *j = latest(model_of(r->store), kind, id, attempt);
-    *ret = j ? job_ref((struct job *)(uintptr_t)j) : NULL;
-    return 0;
+    struct model *m = model_of(r->store);
+    int err = injected(m, MODEL_READ);
+    if (!err) {
+        struct job *j = model_state_row(&m->now, kind, id, attempt);
+        *ret = j ? job_ref(j) : NULL;
+    }
+    return err;
 }
 
 static int model_read_open(struct store_reader *r, bool (*fn)(void *ctx, struct job *borrowed),
                            void *ctx)
 {
     struct model *m = model_of(r->store);
-    for (size_t i = 0; i < m->rows.count; i++) {
-        struct job *j = m->rows.p[i].job;
-        if (!m->rows.p[i].gone && job_is_open(j) && latest(m, j->kind, str_of(j->id), 0) == j) {
-            struct job *copy = job_copy(j);
-            ASSERT(copy);
-            bool more = fn(ctx, copy);
-            job_unref(copy);
-            if (!more) {
-                break;
-            }
+    bool more = true;
+    for (size_t i = 0; i < m->now.rows_count && more; i++) {
+        struct job *j = m->now.rows[i];
+        if (job_is_open(j) && model_state_row(&m->now, j->kind, str_of(j->id), 0) == j) {
+            more = fn(ctx, j);
         }
     }
     return 0;
 }
 
+// --- upkeep ---------------------------------------------------------------------------------
+
+static struct model_task *propose(struct store_task **list, enum model_task_what what,
+                                  int64_t cutoff_ms)
+{
+    struct model_task *t = mem_alloc(sizeof(*t));
+    t->what = what;
+    t->cutoff_ms = cutoff_ms;
+    t->base.next = *list;
+    *list = &t->base;
+    return t;
+}
+
+static void set_job(struct model_task *t, enum job_kind kind, const char *id, uint32_t attempt)
+{
+    t->kind = kind;
+    t->attempt = attempt;
+    (void)snprintf(t->id, sizeof(t->id), "%s", id);
+}
+
+static void propose_for_rows(const struct model_state *st, struct store_task **list,
+                             int64_t cutoff_ms, uint64_t bytes_max)
+{
+    for (size_t i = 0; i < st->rows_count; i++) {
+        const struct job *j = st->rows[i];
+        if (!job_is_open(j) && j->updated_ms < cutoff_ms) {
+            set_job(propose(list, MODEL_TASK_ROWS, cutoff_ms), j->kind, j->id, j->attempt);
+            return; // one at a time
+        }
+        uint64_t bytes = 0;
+        for (size_t k = 0; k < st->events_count; k++) {
+            const struct event *e = st->events[k];
+            bool of = model_state_is_log_of(e, j->kind, str_of(j->id), j->attempt);
+            bytes += of ? e->data.len : 0;
+        }
+        if (bytes > bytes_max) {
+            struct model_task *t = propose(list, MODEL_TASK_QUOTA, 0);
+            set_job(t, j->kind, j->id, j->attempt);
+            t->bytes = bytes_max;
+        }
+    }
+}
+
 static struct store_task *model_plan(struct store_reader *r, int64_t wall_ms,
                                      const struct store_policy *policy)
 {
-    (void)r;
-    (void)wall_ms;
-    (void)policy;
-    return NULL; // it keeps everything
+    const struct model_state *st = &model_of(r->store)->now;
+    struct store_task *list = NULL;
+    int64_t cutoff_ms = wall_ms - policy->retention_ms;
+    for (size_t i = 0; i < st->events_count && !list; i++) {
+        if (st->events[i]->wall_ms < cutoff_ms) {
+            (void)propose(&list, MODEL_TASK_AGE, cutoff_ms);
+        }
+    }
+    propose_for_rows(st, &list, cutoff_ms, policy->job_log_bytes);
+    for (size_t i = 0; i < st->idems_count; i++) {
+        if (st->idems[i].row.expires_wall_ms <= wall_ms) {
+            (void)propose(&list, MODEL_TASK_IDEMS, wall_ms);
+            break;
+        }
+    }
+    return list;
 }
 
 static void model_tasks_free(struct store_task *t)
 {
-    ASSERT(!t);
+    while (t) {
+        struct store_task *next = t->next;
+        mem_free(CONTAINER_OF(t, struct model_task, base));
+        t = next;
+    }
 }
 
 static int model_checkpoint(struct store_reader *r)
 {
-    (void)r;
+    struct model *m = model_of(r->store);
+    if (m->sync_broken) {
+        sync_all(m);
+        m->sync_broken = false;
+    }
     return 0;
 }
 
-// --- life
-// ------------------------------------------------------------------------------------------------------------
+// --- life -----------------------------------------------------------------------------------
 
-static void idem_fini(struct model_idem *row)
+static void drop_unsynced(struct model *m)
 {
-    mem_free(row->scope);
-    mem_free(row->key);
-    mem_free(row->answer);
-}
-
-// Takes back everything that later batches brought. Removes are not undone: nobody is owed what was
-// deleted.
-static void roll_back(struct model *m, uint64_t batch)
-{
-    while (m->events.count && m->events.p[m->events.count - 1].batch > batch) {
-        event_unref(m->events.p[--m->events.count].event);
+    for (size_t i = 0; i < m->unsynced_count; i++) {
+        model_batch_free(m->unsynced[i]);
     }
-    while (m->rows.count && m->rows.p[m->rows.count - 1].batch > batch) {
-        job_unref(m->rows.p[--m->rows.count].job);
-    }
-    while (m->idems.count && m->idems.p[m->idems.count - 1].batch > batch) {
-        idem_fini(&m->idems.p[--m->idems.count]);
-    }
-    m->batch = m->synced = batch;
+    m->unsynced_count = 0;
 }
 
 static void model_free(struct store *s)
 {
     struct model *m = model_of(s);
-    for (size_t i = 0; i < m->gaps.count; i++) {
-        mem_free(m->gaps.p[i].topic);
-    }
-    roll_back(m, 0);
-    mem_free(m->events.p);
-    mem_free(m->rows.p);
-    mem_free(m->idems.p);
-    mem_free(m->gaps.p);
+    drop_unsynced(m);
+    mem_free(m->unsynced);
+    model_batch_free(m->unknown);
+    model_state_fini(&m->now);
+    model_state_fini(&m->synced);
     mem_free(m);
 }
 
@@ -484,16 +501,18 @@ static const struct store_ops model_ops = {
     .free = model_free,
 };
 
+static uint64_t new_epoch(struct model *m)
+{
+    return rng_next(&m->epochs) >> 1 | 1;
+}
+
 static void tell(const struct model *m, struct store_info *info)
 {
     *info = (struct store_info){.epoch = m->epoch,
                                 .reserved_top = m->reserved_top,
-                                .clean = m->clean,
-                                .visible = m->clean ? m->clean_id : m->reserved_top};
-    for (size_t i = 0; i < m->gaps.count; i++) {
-        uint64_t last = m->gaps.p[i].row.last;
-        info->trimmed_max = last > info->trimmed_max ? last : info->trimmed_max;
-    }
+                                .visible = m->clean ? m->clean_id : m->reserved_top,
+                                .trimmed_max = m->now.trimmed_max,
+                                .clean = m->clean};
 }
 
 struct store *store_model_new(const struct hash_key *key, uint64_t seed, struct store_info *info)
@@ -501,8 +520,10 @@ struct store *store_model_new(const struct hash_key *key, uint64_t seed, struct 
     struct model *m = mem_alloc(sizeof(*m));
     m->base.ops = &model_ops;
     m->key = *key;
+    model_state_init(&m->now, key);
+    model_state_init(&m->synced, key);
     rng_init(&m->epochs, seed);
-    m->epoch = rng_next(&m->epochs);
+    m->epoch = new_epoch(m);
     tell(m, info);
     return &m->base;
 }
@@ -510,9 +531,29 @@ struct store *store_model_new(const struct hash_key *key, uint64_t seed, struct 
 void store_model_crash(struct store *s, bool power_loss, struct rng *rng, struct store_info *info)
 {
     struct model *m = model_of(s);
-    if (power_loss) {
-        roll_back(m, m->synced + rng_below(rng, m->batch - m->synced + 1));
-        m->epoch = rng_next(&m->epochs);
+    if (m->unknown && rng_below(rng, 2)) {
+        (void)add_batch_take(m, m->unknown);
+        m->unknown = NULL;
     }
+    model_batch_free(m->unknown);
+    m->unknown = NULL;
+    if (power_loss) {
+        size_t kept = (size_t)rng_below(rng, m->unsynced_count + 1);
+        for (size_t i = 0; i < kept; i++) {
+            (void)model_state_apply(&m->synced, &m->unsynced[i]->batch);
+        }
+        drop_unsynced(m);
+        model_state_fini(&m->now);
+        model_state_copy(&m->now, &m->synced);
+        m->epoch = m->clean ? m->epoch : new_epoch(m);
+    }
+    m->sync_broken = false;
+    memset(m->fail, 0, sizeof(m->fail));
     tell(m, info);
+    m->clean = false;
+}
+
+void store_model_fail(struct store *s, enum model_call call, int err)
+{
+    model_of(s)->fail[call] = err;
 }

@@ -2,6 +2,8 @@
 // Pages and gaps: what both stores share in answering reads.
 #include "store/page.h"
 
+#include <stdio.h>
+
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -11,8 +13,7 @@ bool page_has_room(const struct page_fill *f, const struct event *e)
     if (f->page->count == 0) {
         return f->query->count_max > 0;
     }
-    return f->page->count < f->query->count_max &&
-           f->bytes + event_bytes(e) <= f->query->bytes_max;
+    return f->page->count < f->query->count_max && f->bytes + event_bytes(e) <= f->query->bytes_max;
 }
 
 int page_put_take(struct page_fill *f, struct event *e)
@@ -145,4 +146,35 @@ int gap_set_add_event(struct gap_set *g, const struct event *e, enum gap_reason 
         }
     }
     return 0;
+}
+
+int jobs_mark_parse(struct str text, struct jobs_mark *ret)
+{
+    *ret = (struct jobs_mark){.any = text.p != NULL};
+    if (!ret->any) {
+        return 0;
+    }
+    uint64_t ms;
+    ptrdiff_t dash = str_chr(text, '-', 0);
+    if (dash < 0 || str_to_u64(str_make(text.p, (size_t)dash), &ms) != 0 || ms > INT64_MAX) {
+        return -E_BAD_REQUEST;
+    }
+    ret->created_ms = (int64_t)ms;
+    ret->id = str_from(text, (size_t)dash + 1);
+    return 0;
+}
+
+bool jobs_mark_before(const struct jobs_mark *mark, const struct job *j)
+{
+    if (!mark->any || j->created_ms != mark->created_ms) {
+        return !mark->any || j->created_ms < mark->created_ms;
+    }
+    return str_cmp(str_of(j->id), mark->id) < 0;
+}
+
+void jobs_mark_put(struct store_jobs *ret, const struct job *last)
+{
+    int len =
+        snprintf(ret->next, sizeof(ret->next), "%lld-%s", (long long)last->created_ms, last->id);
+    ASSERT(len > 0 && (size_t)len < sizeof(ret->next));
 }

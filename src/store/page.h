@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What both stores share in answering reads: filling pages, and putting together the gap a reader is told.
+// What both stores share in answering reads: filling pages, and putting together the gap a reader
+// is told.
 #ifndef CLAIRON_STORE_PAGE_H
 #define CLAIRON_STORE_PAGE_H
 
@@ -30,8 +31,8 @@ struct gap_row {
     enum gap_reason reason;
 };
 
-// The rows of one topic as one gap for a reader at `after` who looks no further than `upto`. A row told in part
-// makes the counts unknown.
+// The rows of one topic as one gap for a reader at `after` who looks no further than `upto`. A row
+// told in part makes the counts unknown.
 struct gap_told {
     uint64_t after, upto;
     bool any, partial;
@@ -55,5 +56,16 @@ void gap_set_fini(struct gap_set *g);
 int gap_set_add(struct gap_set *g, struct str topic, const struct gap_row *row) MUST_CHECK;
 // The event's own id and bytes, on each of its topics.
 int gap_set_add_event(struct gap_set *g, const struct event *e, enum gap_reason reason) MUST_CHECK;
+
+// Where a page of a list of jobs ends, as text: "<created>-<id>" of the last one given. Newest
+// first, then by id downwards.
+struct jobs_mark {
+    bool any;
+    int64_t created_ms;
+    struct str id; // into the text
+};
+int jobs_mark_parse(struct str text, struct jobs_mark *ret) MUST_CHECK;   // -E_BAD_REQUEST
+bool jobs_mark_before(const struct jobs_mark *mark, const struct job *j); // is j behind the mark?
+void jobs_mark_put(struct store_jobs *ret, const struct job *last);
 
 #endif

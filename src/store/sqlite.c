@@ -169,8 +169,7 @@ int64_t db_topic(struct db *db, struct str name)
     return get_int(s);
 }
 
-// --- connections
-// -------------------------------------------------------------------------------------------------
+// --- connections -----------------------------------------------------------------------------
 
 static void db_close(struct db *db)
 {
@@ -218,8 +217,7 @@ static int64_t pragma_int(struct db *db, const char *text)
     return value;
 }
 
-// --- the calls that are one statement
-// --------------------------------------------------------------------------------
+// --- the calls that are one statement --------------------------------------------------------
 
 static int meta_set(struct db *db, const char *key, int64_t value)
 {
@@ -283,8 +281,17 @@ static int sqlite_reserve(struct store *base, uint64_t top)
 
 static int sqlite_save_clean(struct store *base, uint64_t last_id)
 {
-    int err = meta_set(&sqlite_of(base)->db, "clean", (int64_t)last_id + 1);
+    struct sqlite_store *s = sqlite_of(base);
+    int err = meta_set(&s->db, "clean", (int64_t)last_id + 1);
+    s->marked_clean = true;
     return err ? err : sqlite_sync(base);
+}
+
+int sqlite_unmark_clean(struct sqlite_store *s)
+{
+    int err = s->marked_clean ? meta_set(&s->db, "clean", 0) : 0;
+    s->marked_clean = s->marked_clean && err;
+    return err;
 }
 
 static struct store_reader *sqlite_reader_new(struct store *base)
@@ -342,8 +349,7 @@ static const struct store_ops sqlite_ops = {
     .free = sqlite_free,
 };
 
-// --- opening
-// -----------------------------------------------------------------------------------------------------
+// --- opening ---------------------------------------------------------------------------------
 
 #define FAULT_MAX 256
 

@@ -53,7 +53,7 @@
     SQL(LOG_OLD_UPTO, "SELECT max(rowid) FROM (SELECT rowid,ts FROM logchunk ORDER BY rowid "      \
                       "LIMIT 16) WHERE ts<?1")                                                     \
     SQL(LOG_DEL_UPTO, "DELETE FROM logchunk WHERE rowid<=?1")                                      \
-    SQL(LOG_NEWEST, "SELECT ref,attempt FROM logchunk ORDER BY rowid DESC LIMIT 1")                \
+    SQL(LOG_NEWEST, "SELECT ref,attempt FROM logchunk ORDER BY rowid DESC LIMIT 1000")             \
     SQL(LOG_SUM, "SELECT sum(bytes) FROM logchunk WHERE ref=?1 AND attempt=?2")                    \
     SQL(LOG_QUOTA, LOG_COLUMNS " WHERE c.ref=?1 AND c.attempt=?2 ORDER BY c.lastline LIMIT 8")     \
     SQL(LOG_DEL_LINES, "DELETE FROM logchunk WHERE ref=?1 AND attempt=?2 AND lastline<=?3")        \
@@ -127,6 +127,7 @@ struct sqlite_store {
     struct hash_key key;
     char path[4200]; // of the database
     int lock_fd, wal_fd;
+    bool marked_clean; // by this process: the next commit takes the mark back
 };
 
 struct sqlite_reader {
@@ -138,6 +139,7 @@ struct sqlite_store *sqlite_of(struct store *s);
 struct sqlite_reader *sqlite_reader_of(struct store_reader *r);
 
 // sqlite.c
+int sqlite_unmark_clean(struct sqlite_store *s);
 int db_error(int rc); // SQLite's code as ours
 // Ready to bind; NULL when it can't be prepared. Give it back with db_done.
 sqlite3_stmt *db_use(struct db *db, enum statement which);

@@ -25,8 +25,7 @@ struct collecting {
     uint64_t bound; // forward: complete up to here; backward: complete above here
 };
 
-// --- rows as events
-// ------------------------------------------------------------------------------------------------
+// --- rows as events --------------------------------------------------------------------------
 
 static int make(const struct event_init *init, const struct hash_key *key, struct event **ret)
 {
@@ -89,8 +88,7 @@ int sqlite_row_chunk(sqlite3_stmt *s, int column, const struct hash_key *key,
     return each_of(column_str(s, column), (struct event_init){.kind = KIND_NONE}, key, fn, ctx);
 }
 
-// --- collecting
-// ----------------------------------------------------------------------------------------------------
+// --- collecting ------------------------------------------------------------------------------
 
 static bool on_topics(const struct event *e, const struct store_query *q)
 {
@@ -228,11 +226,12 @@ static int take_user(struct collecting *c, struct str user)
 static int take_type(struct collecting *c, struct str type)
 {
     enum event_type t = event_type_parse(type);
+    int err = 0;
     if (t == EVENT_TYPE_DEPLOYMENT_LOGS_UPDATE || t == EVENT_TYPE_TICKET_LOG ||
         t == EVENT_TYPE_JOB_LOG) {
-        return take_kind(c, event_type_family(t), false, true);
+        err = take_kind(c, event_type_family(t), false, true);
     }
-    return take_by(c, S_F_EVENT_TYPE, S_B_EVENT_TYPE, ROWS_EVENT, 0, type);
+    return err ? err : take_by(c, S_F_EVENT_TYPE, S_B_EVENT_TYPE, ROWS_EVENT, 0, type);
 }
 
 static int take_topic(struct collecting *c, struct str topic)
@@ -260,8 +259,7 @@ static int take_topic(struct collecting *c, struct str topic)
     return t > 0 ? take_by(c, S_F_CHUNK, S_B_CHUNK, ROWS_CHUNK, t, STR_NONE) : (int)t;
 }
 
-// --- giving out
-// ----------------------------------------------------------------------------------------------------
+// --- giving out ------------------------------------------------------------------------------
 
 static int by_id(const void *a, const void *b)
 {

@@ -31,8 +31,7 @@ static struct task *task_of(struct store_task *t)
     return CONTAINER_OF(t, struct task, base);
 }
 
-// --- proposing
-// -----------------------------------------------------------------------------------------------------
+// --- proposing -------------------------------------------------------------------------------
 
 static int64_t ask_int(struct db *db, enum statement which, int64_t a, int64_t b)
 {
@@ -80,26 +79,28 @@ static void propose_by_age(struct db *db, struct store_task **list, int64_t cuto
     }
 }
 
-// The attempt that wrote last is the one that may have written too much.
+// The attempts that wrote last are the ones that may have written too much.
 static void propose_quota(struct db *db, struct store_task **list, uint64_t bytes_max)
 {
     sqlite3_stmt *s = db_use(db, S_LOG_NEWEST);
-    if (!s) {
-        return;
-    }
     int64_t ref = 0, attempt = 0;
-    if (sqlite3_step(s) == SQLITE_ROW) {
+    while (s && sqlite3_step(s) == SQLITE_ROW) {
+        if (ref == sqlite3_column_int64(s, 0) && attempt == sqlite3_column_int64(s, 1)) {
+            continue;
+        }
         ref = sqlite3_column_int64(s, 0);
         attempt = sqlite3_column_int64(s, 1);
+        if ((uint64_t)ask_int(db, S_LOG_SUM, ref, attempt) > bytes_max) {
+            struct task *t = propose(list, TASK_QUOTA, 0);
+            if (t) {
+                t->ref = ref;
+                t->attempt = attempt;
+            }
+            break;
+        }
     }
-    db_done(s);
-    if (!ref || (uint64_t)ask_int(db, S_LOG_SUM, ref, attempt) <= bytes_max) {
-        return;
-    }
-    struct task *t = propose(list, TASK_QUOTA, 0);
-    if (t) {
-        t->ref = ref;
-        t->attempt = attempt;
+    if (s) {
+        db_done(s);
     }
 }
 
@@ -161,8 +162,7 @@ int sqlite_checkpoint(struct store_reader *r)
     return rc == SQLITE_BUSY ? 0 : db_error(rc);
 }
 
-// --- carrying out
-// --------------------------------------------------------------------------------------------------
+// --- carrying out ----------------------------------------------------------------------------
 
 struct removing {
     struct sqlite_store *store;

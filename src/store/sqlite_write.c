@@ -12,8 +12,7 @@
 #define BATCH_ARENA_BYTES ((size_t)256 << 20)
 #define CHUNK_BYTES_MAX   ((size_t)512 << 20)
 
-// --- load
-// ----------------------------------------------------------------------------------------------------------
+// --- load ------------------------------------------------------------------------------------
 
 int sqlite_read_row(sqlite3_stmt *stmt, struct job **ret)
 {
@@ -85,8 +84,7 @@ int sqlite_load(struct store *base, struct store_load *load)
     return err;
 }
 
-// --- chunks of a commit: one per job's log, and one per explicit topic
-// ---------------------------------------------
+// --- chunks of a commit: one per job's log, and one per explicit topic -----------------------
 
 struct group {
     struct group *next;
@@ -297,8 +295,7 @@ static int write_events(struct sqlite_store *store, const struct store_batch *b)
     return err;
 }
 
-// --- rows
-// ----------------------------------------------------------------------------------------------------------
+// --- rows ------------------------------------------------------------------------------------
 
 static int write_older(struct db *db, int64_t ref, uint32_t attempt)
 {
@@ -365,6 +362,7 @@ int sqlite_commit(struct store *base, struct store_batch *b)
     if (err) {
         return err;
     }
+    err = sqlite_unmark_clean(store);
     for (unsigned i = 0; i < b->removes_count && !err; i++) {
         err = sqlite_remove_job(store, b->removes[i].kind, b->removes[i].id, GAP_RETENTION,
                                 &b->trimmed_max);
