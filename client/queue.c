@@ -13,7 +13,8 @@ enum {
     MEMORY_BYTES_MAX = 1024 * 1024,
     // Of the spool, kept free of lines: for the line that tells of the dropped ones, and the end.
     RESERVE_BYTES = 256 * 1024,
-    PIECE_BYTES_MAX = LIMIT_LINE_BYTES,
+    // Longer than the line of a log may be: the hub cuts it and marks what goes on.
+    PIECE_BYTES_MAX = 2 * LIMIT_LINE_BYTES,
     PIECE_JSON_BYTES_MAX = LIMIT_DATA_BYTES * 3 / 4, // the rest is for the other members
     FLAG_MESSAGE = 1,                                // of REPORT_PROGRESS: it has one
 };

@@ -13,7 +13,7 @@
 #include "def/limits.h"
 
 #define BATCH_LINES_MAX LIMIT_LOG_LINES_PER_REPORT
-#define BATCH_BYTES_MAX (512 * 1024)
+#define BATCH_BYTES_MAX (60 * 1024) // a report of lines becomes one event of at most 64 KiB
 
 struct queue {
     enum clairon_kind kind;
