@@ -11,9 +11,15 @@ const files = walk();
 // Sources without a unit test of their own, each with the reason.
 const TESTED_ELSEWHERE = {};
 
+// The unit test of a_b.c is a_b_test.c, or that of the module it is a part of: a_test.c.
+function hasTest(file) {
+  const stem = file.replace(/\.c$/, '');
+  return files.includes(`${stem}_test.c`) || files.includes(`${stem.replace(/_[a-z0-9]+$/, '')}_test.c`);
+}
+
 test('each source of base, wire and hub has its unit test', () => {
   const sources = files.filter((file) => /^src\/(base|wire|hub)\/\w+\.c$/.test(file) && !isTest(file));
-  const without = sources.filter((file) => !files.includes(file.replace(/\.c$/, '_test.c')));
+  const without = sources.filter((file) => !hasTest(file));
   assert.deepEqual(without.filter((file) => !(file in TESTED_ELSEWHERE)), []);
   assert.deepEqual(Object.keys(TESTED_ELSEWHERE).filter((file) => !without.includes(file)), [], 'exempt without need');
 });
@@ -34,4 +40,15 @@ test('each fuzz target has a corpus', () => {
   const targets = files.filter((file) => /^fuzz\/\w+_fuzz\.c$/.test(file)).map((file) => path.posix.basename(file, '_fuzz.c'));
   assert.notDeepEqual(targets, []);
   assert.deepEqual(targets.filter((name) => !files.some((file) => file.startsWith(`fuzz/corpus/${name}/`))), []);
+});
+
+test('each configuration key is explained in the example, and no other', () => {
+  const keys = [...read('src/def/config.def').matchAll(/^CONFIG\((\w+), (\w+),/gm)].map(([, section, key]) => `${section}.${key}`);
+  let section = '';
+  const shown = read('examples/clairon.yaml').split('\n').flatMap((line) => {
+    section = /^(\w+):/.exec(line)?.[1] ?? section;
+    const key = /^  (?:# )?([a-z_]+):( |$)/.exec(line)?.[1];
+    return key ? [`${section}.${key}`] : [];
+  });
+  assert.deepEqual(shown.sort(), keys.sort());
 });

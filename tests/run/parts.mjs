@@ -13,14 +13,14 @@ const SANITIZERS = {
   TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1',
 };
 
-const buildRelease = (targets = ['clairon']) =>
-  build('build', 'gcc', ['--buildtype=release', '-Dtests=false', '-Dwerror=true'], targets);
+// Warnings are errors in the release build and with clang; under sanitizers gcc warns of what can't happen.
+const buildRelease = (targets) => build('build', 'gcc', ['--buildtype=release', '-Dwerror=true'], targets);
+const buildClang = (targets) => build('build-clang', 'clang', ['--buildtype=debug', '-Dwerror=true'], targets);
 const buildAsan = (targets) =>
-  build('build-asan', 'gcc', ['--buildtype=debugoptimized', '-Db_sanitize=address,undefined', '-Dwerror=true'], targets);
-const buildTsan = (targets) =>
-  build('build-tsan', 'gcc', ['--buildtype=debugoptimized', '-Db_sanitize=thread', '-Dwerror=true'], targets);
-const buildClang = (targets) =>
-  build('build-clang', 'clang', ['--buildtype=debug', '-Dwerror=true'], targets);
+  build('build-asan', 'gcc', ['--buildtype=debugoptimized', '-Db_sanitize=address,undefined'], targets);
+const buildTsan = (targets) => build('build-tsan', 'gcc', ['--buildtype=debugoptimized', '-Db_sanitize=thread'], targets);
+const buildFuzz = (targets) => build('build-fuzz', 'clang',
+  ['--buildtype=debugoptimized', '-Dfuzz=true', '-Dtests=false', '-Db_lundef=false'], targets);
 
 // ---- source
 
@@ -72,7 +72,7 @@ async function lint(tally) {
 // ---- compilers
 
 async function release(tally) {
-  await buildRelease();
+  await buildRelease(['clairon']);
   const { code, out } = await run('build/clairon', ['--version']);
   if (code !== 0) {
     tally.fail('build/clairon --version', out);
@@ -116,6 +116,34 @@ async function mesonTest(tally, folder, wrap = []) {
 async function unit(tally) {
   await buildAsan();
   await mesonTest(tally, 'build-asan');
+}
+
+// ---- simulation and fuzzing
+
+const SCHEDULES = 100_000;
+
+// Counts lines that begin with `ok` or with something else that tells of a failure.
+function countLines(tally, { code, out }, failure) {
+  const lines = out.split('\n');
+  const bad = lines.filter((line) => failure.test(line));
+  tally.pass(lines.filter((line) => /^ok\b/.test(line)).length);
+  bad.forEach((line) => tally.fail(line));
+  if (code !== 0 && bad.length === 0) {
+    throw new Error(tail(out, 60));
+  }
+}
+
+async function sim(tally) {
+  await buildRelease(['tests/sim/sim']);
+  for (const words of [['--count', String(SCHEDULES)], ['--plant', 'all']]) {
+    countLines(tally, await run('build/tests/sim/sim', words), /^not ok\b/);
+  }
+}
+
+async function fuzz(tally) {
+  const targets = files('fuzz', /_fuzz\.c$/).map((file) => `fuzz/fuzz_${path.basename(file, '_fuzz.c')}`);
+  await buildFuzz(targets);
+  countLines(tally, await run('fuzz/run.sh', ['5', 'build-fuzz'], { env: SANITIZERS }), /^FAIL\b/);
 }
 
 // ---- node's tests
@@ -186,6 +214,8 @@ export const PARTS = {
   build: { about: 'release build, warnings are errors: build/clairon', run: release },
   clang: { about: 'everything compiles with clang, warnings are errors', run: clang },
   unit: { about: 'unit tests under ASan and UBSan', run: unit },
+  sim: { about: `the hub against a model: ${SCHEDULES.toLocaleString('en')} seeded schedules, and planted bugs`, run: sim },
+  fuzz: { about: 'each fuzz target for 5 seconds', run: fuzz },
   integration: { about: 'a real hub under ASan and UBSan, real clients', run: integration },
   e2e: { about: 'a real hub and Chromium', run: e2e },
   tsan: { about: 'unit and smoke tests under TSan with 1, 2 and 8 workers', run: tsan },
