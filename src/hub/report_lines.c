@@ -13,9 +13,8 @@ struct sink {
     unsigned count;
 };
 
-static void put_line(struct sink *to, struct str message, struct str level)
+static void put_line(struct sink *to, struct str message, struct str level, bool cont)
 {
-    bool cont = false;
     do {
         size_t len = utf8_prefix(message, LIMIT_LINE_BYTES);
         if (to->lines) {
@@ -28,14 +27,22 @@ static void put_line(struct sink *to, struct str message, struct str level)
     } while (message.len > 0);
 }
 
+struct source {
+    struct str text, level;
+    bool cont; // the first line of the text goes on with the line before it
+};
+
 // At least one line; a newline at the end makes no further one.
-static void put_text(struct sink *to, struct str text, struct str level)
+static void put_text(struct sink *to, const struct source *from)
 {
+    struct str text = from->text;
+    bool cont = from->cont;
     if (text.len > 0 && text.p[text.len - 1] == '\n') {
         text.len--;
     }
     do {
-        put_line(to, str_cut(&text, '\n'), level);
+        put_line(to, str_cut(&text, '\n'), from->level, cont);
+        cont = false;
     } while (text.p);
 }
 
@@ -58,16 +65,12 @@ static int read_level(struct report_body *body, struct json_val v, struct str fa
     return 0;
 }
 
-struct source {
-    struct str text, level;
-};
-
 static int put_sources(struct report_body *body, const struct source *from, unsigned count,
                        struct report *r)
 {
     struct sink to = {0};
     for (unsigned i = 0; i < count; i++) {
-        put_text(&to, from[i].text, from[i].level);
+        put_text(&to, &from[i]);
     }
     unsigned total = to.count;
     to = (struct sink){.lines = arena_try_alloc(body->arena, total * sizeof(*to.lines))};
@@ -75,7 +78,7 @@ static int put_sources(struct report_body *body, const struct source *from, unsi
         return -E_NO_MEMORY;
     }
     for (unsigned i = 0; i < count; i++) {
-        put_text(&to, from[i].text, from[i].level);
+        put_text(&to, &from[i]);
     }
     ASSERT(to.count == total);
     r->lines = to.lines;
@@ -83,14 +86,15 @@ static int put_sources(struct report_body *body, const struct source *from, unsi
     return 0;
 }
 
-// One element of `lines`: a string, or {message, level?}.
+// One element of `lines`: a string, or {message, level?, cont?}.
 static int read_element(struct report_body *body, struct json_val v, struct str level,
                         struct source *ret)
 {
     struct json_val message = v;
-    ret->level = level;
+    *ret = (struct source){.level = level};
     if (v.type == JSON_OBJECT) {
         message = json_get(v, "message");
+        ret->cont = json_is_true(json_get(v, "cont"));
         int err = read_level(body, json_get(v, "level"), level, &ret->level);
         if (err) {
             return err;
@@ -146,7 +150,7 @@ static int read_string(struct report_body *body, enum report_field f, struct str
     if (f == FIELD_LOGS && text.len == 0) {
         return 0; // no text is no line, an empty message is an empty line
     }
-    return put_sources(body, &(struct source){text, level}, 1, r);
+    return put_sources(body, &(struct source){.text = text, .level = level}, 1, r);
 }
 
 int report_read_lines(struct report_body *body, struct report *r)
