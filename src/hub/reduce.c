@@ -336,8 +336,11 @@ static int check_attempt(struct reduce *x, uint32_t current)
     if (x->r->attempt == 0 || x->r->attempt == current) {
         return 0;
     }
-    return reduce_conflict(x, "The report is about attempt %lu; the job is at attempt %lu.",
-                           (unsigned long)x->r->attempt, (unsigned long)x->j->attempt);
+    if (x->r->attempt > current || x->fresh) {
+        return reduce_conflict(x, "There is no attempt %lu yet.", (unsigned long)x->r->attempt);
+    }
+    return reduce_conflict(x, "Attempt %lu is over: the job is at attempt %lu.",
+                           (unsigned long)x->r->attempt, (unsigned long)current);
 }
 
 static int not_found(struct reduce *x)
