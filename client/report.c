@@ -108,7 +108,8 @@ void report_put_start(struct buf *b, enum clairon_kind k, const struct report_st
 void report_put_begin(struct buf *b, enum clairon_kind k)
 {
     static const char *const members[] = {
-        [CLAIRON_BUILD] = ",\"phase\":\"building\"",
+        // the phase alone would mean 50 %
+        [CLAIRON_BUILD] = ",\"phase\":\"building\",\"progress\":0",
         [CLAIRON_DEPLOYMENT] = ",\"status\":\"deploying\"",
         [CLAIRON_TICKET] = ",\"status\":\"IN_PROGRESS\"",
     };

@@ -53,8 +53,9 @@ struct run {
     unsigned percent; // detected last; > 100: none yet
     int own_signal;   // that ended it; 0: none
     bool cancelled, killed;
-    bool input_open;                // with --pty: what is typed goes to the command
-    int64_t kill_at_ms, over_at_ms; // 0: not set
+    bool input_open;                            // with --pty: what is typed goes to the command
+    bool interrupted;                           // a signal of ours came
+    int64_t term_at_ms, kill_at_ms, over_at_ms; // 0: not set
 };
 
 // ---- Reporting
@@ -249,9 +250,6 @@ static bool get_ready(struct run *r)
     setenv("CLAIRON_SERVER", url, 1);
     snprintf(text, sizeof(text), "%s:%s", clairon_kind_name(r->kind), r->id ? r->id : r->id_made);
     setenv("CLAIRON_JOB", text, 1);
-    if (!r->id) {
-        cli_say("run", "%s at %s/jobs/%s/%s", text, url, clairon_kind_name(r->kind), r->id_made);
-    }
     return true;
 }
 
@@ -272,6 +270,12 @@ static bool open_job(struct run *r)
         cli_say("run", "%s", err.message);
         return false;
     }
+    if (!r->id) {
+        char url[512];
+        clairon_target_url(&r->target, url, sizeof(url));
+        cli_say("run", "%s:%s at %s/jobs/%s/%s", clairon_kind_name(r->kind), o.id, url,
+                clairon_kind_name(r->kind), o.id);
+    }
     // A new id is free: there is nothing to wait for.
     if (r->id && clairon_reporter_opened(r->reporter, START_MS_MAX, &err) == -CLAIRON_CONFLICT) {
         cli_say("run", "%s:%s: %s", clairon_kind_name(r->kind), r->id, err.message);
@@ -291,6 +295,21 @@ static void end_group(struct run *r)
     }
 }
 
+// One of ours: the command gets it too. A shell may miss an interrupt that comes just as it starts
+// something; it is told again, as a request to end.
+static void take_own_signal(struct run *r, int sig)
+{
+    r->interrupted = true;
+    if (!r->child.exited) {
+        r->own_signal = sig;
+        r->cancelled = true;
+        (void)child_signal(&r->child, sig);
+        if (sig != SIGTERM && r->term_at_ms == 0) {
+            r->term_at_ms = clock_now().mono_ms + GRACE_MS;
+        }
+    }
+}
+
 static void take_signals(struct run *r)
 {
     struct signalfd_siginfo info;
@@ -301,9 +320,7 @@ static void take_signals(struct run *r)
         } else if (sig == SIGWINCH) {
             child_resize(&r->child);
         } else {
-            r->own_signal = sig;
-            r->cancelled = true;
-            (void)child_signal(&r->child, sig);
+            take_own_signal(r, sig);
         }
     }
     if (r->child.exited && r->over_at_ms == 0) {
@@ -351,6 +368,9 @@ static int next_timeout_ms(const struct run *r)
     if (r->over_at_ms > 0 && r->over_at_ms < at_ms && now_ms < r->over_at_ms) {
         at_ms = r->over_at_ms;
     }
+    if (r->term_at_ms > 0 && r->term_at_ms < at_ms && !r->child.exited) {
+        at_ms = r->term_at_ms;
+    }
     if (r->child.exited && r->kill_at_ms > 0 && at_ms > now_ms + GROUP_LOOK_MS) {
         at_ms = now_ms + GROUP_LOOK_MS; // nothing tells when the last of a group is gone
     }
@@ -373,6 +393,20 @@ static bool is_over(const struct run *r)
     return r->kill_at_ms == 0 || !child_signal(&r->child, 0) || now_ms >= r->kill_at_ms + LINGER_MS;
 }
 
+// What is due because the command has not ended yet.
+static void urge(struct run *r)
+{
+    int64_t now_ms = clock_now().mono_ms;
+    if (r->term_at_ms > 0 && now_ms >= r->term_at_ms) {
+        r->term_at_ms = INT64_MAX;
+        (void)child_signal(&r->child, SIGTERM);
+    }
+    if (r->kill_at_ms > 0 && !r->killed && now_ms >= r->kill_at_ms) {
+        r->killed = true;
+        (void)child_signal(&r->child, SIGKILL);
+    }
+}
+
 static void step(struct run *r)
 {
     enum { SIGNALS, CANCEL, CONTROL, OUT, ERR, INPUT, ALL };
@@ -390,10 +424,7 @@ static void step(struct run *r)
     if (p[CANCEL].revents) {
         end_group(r);
     }
-    if (r->kill_at_ms > 0 && !r->killed && clock_now().mono_ms >= r->kill_at_ms) {
-        r->killed = true;
-        (void)child_signal(&r->child, SIGKILL);
-    }
+    urge(r);
     if (p[CONTROL].revents) {
         read_control(r);
     }
@@ -492,9 +523,9 @@ static void deliver(struct run *r)
     struct clairon_error err;
     int e;
     r->child.pid = -1; // signals are for us alone now
-    r->own_signal = 0;
+    r->interrupted = false;
     while ((e = clairon_reporter_flush(r->reporter, FLUSH_SLICE_MS, &err)) != 0 &&
-           clock_now().mono_ms < until_ms && r->own_signal == 0) {
+           clock_now().mono_ms < until_ms && !r->interrupted) {
         take_signals(r);
     }
     if (e) {

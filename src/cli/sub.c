@@ -37,15 +37,6 @@ static void on_event(void *arg, const struct clairon_event *e)
     }
 }
 
-static void on_snapshot(void *arg, struct clairon_span topic, struct clairon_span data)
-{
-    (void)arg;
-    bool none = data.len == 4 && memcmp(data.p, "null", 4) == 0;
-    cli_say("sub", "%.*s: %s", (int)topic.len, topic.p,
-            none ? "nothing has been reported yet"
-                 : "there is a past; its events are not repeated");
-}
-
 static void on_gap(void *arg, const struct clairon_gap *g)
 {
     (void)arg;
@@ -130,7 +121,6 @@ static int subscribe(struct sub *s, struct clairon_sub_options *o)
     struct clairon_error err;
     o->arg = s;
     o->handlers = (struct clairon_sub_handlers){.on_event = on_event,
-                                                .on_snapshot = on_snapshot,
                                                 .on_gap = on_gap,
                                                 .on_state = on_state,
                                                 .on_refused = on_refused};
