@@ -239,6 +239,9 @@ static int read_section(struct reading *r)
     }
     struct str name = keep_text(r->config, scalar(r));
     int err = next_event(r);
+    if (!err && r->event.type == YAML_SCALAR_EVENT && scalar(r).len == 0) {
+        return 0; // all its keys are commented out
+    }
     if (!err && r->event.type != YAML_MAPPING_START_EVENT) {
         err = fault_at(r, "a section holds keys and values", name);
     }

@@ -31,10 +31,10 @@ static void test_good(void **state)
     struct config c;
     struct config_fault fault = {""};
     assert_int_equal(
-        read_text(
-            "# a comment\nserver:\n  listen: ['[::1]:8000', 127.0.0.1:0]\n  workers: 3\n"
-            "store:\n  data: /x y\nwebsocket: {enabled: no, cors_origin: 'https://a, https://b'}\n",
-            &c, &fault),
+        read_text("# a comment\nserver:\n  listen: ['[::1]:8000', 127.0.0.1:0]\n  workers: 3\n"
+                  "store:\n  data: /x y\nauth:\n  # nothing\nwebsocket: {enabled: no, cors_origin: "
+                  "'https://a, https://b'}\n",
+                  &c, &fault),
         0);
     assert_int_equal(c.server_listen.count, 2);
     assert_true(str_is(c.server_listen.items[0], "[::1]:8000"));
