@@ -355,7 +355,7 @@ static const struct store_ops sqlite_ops = {
 
 static int fault_set(char fault[FAULT_MAX], int err, const char *dir, const char *what)
 {
-    (void)snprintf(fault, FAULT_MAX, "data directory %.160s %s", dir, what);
+    (void)snprintf(fault, FAULT_MAX, "data directory %.160s %.79s", dir, what);
     return err;
 }
 
