@@ -13,7 +13,7 @@ const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 
 function compile(dir, text) {
   fs.writeFileSync(path.join(dir, 'use.ts'), text);
-  const { status, stdout } = spawnSync(process.execPath, [tsc, '--noEmit', '--strict', '--types', '', path.join(dir, 'use.ts')], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync(process.execPath, [tsc, '--noEmit', '--strict', path.join(dir, 'use.ts')], { encoding: 'utf8' });
   return { status, stdout };
 }
 
