@@ -24,6 +24,7 @@ void flat_on_snapshot(void *sink, const struct sink_snapshot *snapshot)
     flat->view->put_snapshot(&f, snapshot, wsession_epoch(&flat->base));
     wsession_send_frames(&flat->base, &f);
     frames_fini(&f);
+    wsession_make_room(&flat->base);
 }
 
 void flat_on_gap(void *sink, const struct gap *gap)

@@ -150,6 +150,7 @@ static void on_snapshot(void *sink, const struct sink_snapshot *snapshot)
     native_put_snapshot(&b, snapshot, wsession_epoch(&n->base));
     wsession_send(&n->base, &b);
     buf_fini(&b);
+    wsession_make_room(&n->base);
 }
 
 static void on_gap(void *sink, const struct gap *gap)
@@ -215,7 +216,7 @@ static void say_connected(struct native *n)
     uint8_t random[8];
     char id[2 * sizeof(random) + 1];
     random_bytes(random, sizeof(random));
-    for (unsigned i = 0; i < sizeof(random); i++) {
+    for (size_t i = 0; i < sizeof(random); i++) {
         static const char digits[] = "0123456789abcdef";
         id[2 * i] = digits[random[i] >> 4];
         id[2 * i + 1] = digits[random[i] & 15];

@@ -21,6 +21,7 @@ struct native {
     uint64_t brackets_asked, brackets_over;
     struct list waiting;
     unsigned waiting_count;
+    unsigned questions; // about history, not yet answered
 };
 
 // What a subscription brings back with each of its answers; its `ref` in the session.

@@ -9,6 +9,9 @@
 #include "hub/history.h"
 #include "hub/intake.h"
 
+// Answers about history are large: so many at a time, and none for who does not read them.
+#define QUESTIONS_MAX 16
+#define UNSENT_MAX    ((size_t)LIMIT_BODY_BYTES)
 // Names in one `topics`: more than a connection can be on, so that each of the rest gets its own
 // refusal.
 #define TOPICS_NAMED_MAX (10 * LIMIT_TOPICS_PER_SESSION)
@@ -196,6 +199,7 @@ struct question {
 
 static void question_free(struct question *q)
 {
+    q->n->questions--;
     wsession_unref(&q->n->base);
     mem_free(q->topic);
     mem_free(q->ref);
@@ -225,6 +229,7 @@ static struct question *question_try_new(struct native *n, struct str topic, str
     }
     wsession_ref(&n->base);
     q->n = n;
+    n->questions++;
     q->topic = mem_try_strdup(topic);
     q->ref = ref.p ? mem_try_strdup(ref) : NULL;
     if (!q->topic || (ref.p && !q->ref)) {
@@ -237,6 +242,10 @@ static struct question *question_try_new(struct native *n, struct str topic, str
 static void on_history(struct native *n, const struct wmessage *m)
 {
     bool ok;
+    if (n->questions == QUESTIONS_MAX || ws_unsent_bytes(n->base.ws) > UNSENT_MAX) {
+        refuse(n, m, -E_RATE_LIMITED, "Read the answers to the questions before.");
+        return;
+    }
     struct history_query query = {.topic = text_member(n, m, "topic", &ok)};
     query.since = ok ? text_member(n, m, "since", &ok) : STR_NONE;
     query.before = ok ? text_member(n, m, "before", &ok) : STR_NONE;

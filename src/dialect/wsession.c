@@ -216,6 +216,13 @@ enum sink_room wsession_event(void *sink, struct event *e, struct sink_frames *f
     return room(w);
 }
 
+void wsession_make_room(struct wsession *w)
+{
+    if (w->session && room(w) == SINK_FULL) {
+        session_hold(w->session);
+    }
+}
+
 void wsession_hold(struct wsession *w)
 {
     w->held = true;

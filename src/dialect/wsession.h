@@ -81,6 +81,8 @@ void wsession_refuse(struct wsession *w, const struct wrefusal *r);
 // For sink_ops.event.
 enum sink_room wsession_event(void *sink, struct event *e, struct sink_frames *frames,
                               bool in_bracket);
+// After something large that is no event: the session waits if the socket does not keep up.
+void wsession_make_room(struct wsession *w);
 // Between events: the session waits, whatever the socket takes, until wsession_release.
 void wsession_hold(struct wsession *w);
 void wsession_release(struct wsession *w);

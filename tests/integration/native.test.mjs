@@ -389,6 +389,44 @@ test('more than 100 messages in a second are refused, not punished', async (t) =
   assert.equal(ws.socket.readyState, 1);
 });
 
+test('a hundred snapshots at once come whole, also to who reads slowly', async (t) => {
+  const hub = await startHub({ t });
+  const lines = Array.from({ length: 200 }, (_, n) => ({ message: `${n} ${'x'.repeat(200)}` }));
+  const ids = Array.from({ length: 100 }, (_, i) => `j${i}`);
+  for (const id of ids) {
+    assert.equal((await hub.post(`/api/jobs/${id}/log`, { lines })).status, 200);
+  }
+  const ws = await open(hub);
+  const topics = ids.map((id) => `job:${id}`);
+  ws.send({ type: 'subscribe', topics });
+  await ws.waitFor(({ type, topic }) => type === 'caught_up' && topic === 'job:j99');
+  ws.send({ type: 'unsubscribe', topics });
+  ws.send({ type: 'subscribe', topics, ref: 2 });
+  ws.socket.pause();
+  await hub.post('/api/jobs/j99/log', { message: 'the last line' });
+  ws.socket.resume();
+  const last = await ws.waitFor(({ type, topic, ref }) => type === 'caught_up' && topic === 'job:j99' && ref === 2);
+  const snapshots = ws.messages.filter(({ type }) => type === 'snapshot');
+  assert.deepEqual(snapshots.map(({ topic }) => topic), [...topics, ...topics]);
+  assert.ok(snapshots.every(({ data }) => data.log.length >= 190));
+  assert.equal(ws.messages.filter(({ type }) => type === 'unsubscribed').length, 100);
+  if (snapshots.at(-1).data.log.at(-1).message !== 'the last line') {
+    assert.equal((await ws.waitType('JOB_LOG')).data.message, 'the last line');
+  }
+  assert.ok(last.cursor);
+});
+
+test('what is said together with the handshake is heard after connected', async (t) => {
+  const hub = await startHub({ t });
+  const raw = await hub.raw();
+  const ping = Buffer.concat([Buffer.from([0x81, 0x84, 0, 0, 0, 0]), Buffer.from('ping')]);
+  raw.write(Buffer.concat([Buffer.from('GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+    + 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'), ping]));
+  await raw.readUntil('\r\n\r\n');
+  const text = (await raw.readUntil('"pong"')).toString();
+  assert.ok(text.indexOf('"connected"') > 0 && text.indexOf('"connected"') < text.indexOf('"pong"'));
+});
+
 test('a binary message closes with 1003, one too large with 1009', async (t) => {
   const hub = await startHub({ t });
   const one = await open(hub);
