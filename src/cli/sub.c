@@ -44,9 +44,14 @@ static void on_gap(void *arg, const struct clairon_gap *g)
     if (g->count >= 0) {
         snprintf(count, sizeof(count), "%lld events", (long long)g->count);
     }
-    cli_say("sub", "%.*s: %s are missing after %.*s up to %.*s (%.*s)", (int)g->topic.len,
-            g->topic.p, count, (int)g->from.len, g->from.p, (int)g->to.len, g->to.p,
-            (int)g->reason.len, g->reason.p);
+    if (g->reason.len == 5 && memcmp(g->reason.p, "epoch", 5) == 0) {
+        cli_say("sub", "%.*s: the hub does not know the cursor: events may be missing (epoch)",
+                (int)g->topic.len, g->topic.p);
+    } else {
+        cli_say("sub", "%.*s: %s are missing after %.*s up to %.*s (%.*s)", (int)g->topic.len,
+                g->topic.p, count, (int)g->from.len, g->from.p, (int)g->to.len, g->to.p,
+                (int)g->reason.len, g->reason.p);
+    }
 }
 
 static void on_state(void *arg, enum clairon_sub_state state, const struct clairon_error *why,
@@ -120,10 +125,8 @@ static int subscribe(struct sub *s, struct clairon_sub_options *o)
 {
     struct clairon_error err;
     o->arg = s;
-    o->handlers = (struct clairon_sub_handlers){.on_event = on_event,
-                                                .on_gap = on_gap,
-                                                .on_state = on_state,
-                                                .on_refused = on_refused};
+    o->handlers = (struct clairon_sub_handlers){
+        .on_event = on_event, .on_gap = on_gap, .on_state = on_state, .on_refused = on_refused};
     if (clairon_sub_new(o, &s->sub, &err)) {
         cli_say("sub", "%s", err.message);
         return EXIT_USAGE;

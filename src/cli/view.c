@@ -44,21 +44,32 @@ void view_resize(struct view *v)
     }
 }
 
-// Length of the control sequence (ESC [ parameters final) at the front; 0 when there is none whole.
+// Length of the escape sequence at the front, as far as it is there (ECMA-48 5.4 and 5.6): a
+// control sequence, a string for the terminal itself (its title, say), or two characters. 0: none
+// begins.
 static size_t sequence_len(struct str s)
 {
-    if (s.len < 3 || s.p[0] != '\x1b' || s.p[1] != '[') {
+    if (s.len == 0 || s.p[0] != '\x1b') {
         return 0;
     }
+    if (s.len == 1 || !strchr("[]PX^_", s.p[1])) {
+        return s.len > 1 ? 2 : 1;
+    }
     for (size_t i = 2; i < s.len; i++) {
-        if (s.p[i] >= 0x40 && s.p[i] <= 0x7e) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (s.p[1] == '[' ? c >= 0x40 && c <= 0x7e : c == 0x07) {
             return i + 1;
         }
-        if (s.p[i] < 0x20) {
-            return 0;
+        if (c == 0x1b) {
+            return i; // a string ends by ESC \, which is a sequence of its own
         }
     }
-    return 0;
+    return s.len;
+}
+
+static bool is_colour(struct str sequence)
+{
+    return sequence.len >= 3 && sequence.p[1] == '[' && sequence.p[sequence.len - 1] == 'm';
 }
 
 // C1 control characters, which some terminals obey, are C2 80 to C2 9F in UTF-8.
@@ -74,7 +85,7 @@ void view_put_safe(struct buf *b, struct str text)
     while (text.len > 0) {
         size_t len = sequence_len(text);
         if (len > 0) {
-            if (text.p[len - 1] == 'm') {
+            if (is_colour(str_make(text.p, len))) {
                 buf_put(b, str_make(text.p, len));
                 coloured = true;
             }
