@@ -270,7 +270,12 @@ static bool meta_is(struct db *db, const char *key, const char *value)
 // checkpoint.
 static int sqlite_sync(struct store *base)
 {
-    return fdatasync(sqlite_of(base)->wal_fd) == 0 ? 0 : -E_IO;
+    struct sqlite_store *s = sqlite_of(base);
+    if (atomic_load(&s->sync_broken) || fdatasync(s->wal_fd) != 0) {
+        atomic_store(&s->sync_broken, true); // the kernel reports a lost page once
+        return -E_IO;
+    }
+    return 0;
 }
 
 static int sqlite_reserve(struct store *base, uint64_t top)

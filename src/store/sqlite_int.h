@@ -5,6 +5,7 @@
 #define CLAIRON_STORE_SQLITE_INT_H
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #include "base/siphash.h"
 #include "hub/store.h"
@@ -26,6 +27,7 @@
     SQL(JOB_PUT,                                                                                   \
         "INSERT OR REPLACE INTO job(ref,attempt,kind,id,latest,open,status,created,updated,data)"  \
         " VALUES(?1,?2,?3,?4,1,?5,?6,?7,?8,?9)")                                                   \
+    SQL(JOB_IS_OLD, "SELECT 1 FROM job WHERE ref=?1 AND latest=1 AND open=0 AND updated<?2")       \
     SQL(JOB_DEL, "DELETE FROM job WHERE ref=?1")                                                   \
     SQL(JOB_OPEN, "SELECT data FROM job WHERE open=1")                                             \
     SQL(JOB_LIST,                                                                                  \
@@ -127,7 +129,8 @@ struct sqlite_store {
     struct hash_key key;
     char path[4200]; // of the database
     int lock_fd, wal_fd;
-    bool marked_clean; // by this process: the next commit takes the mark back
+    atomic_bool sync_broken; // a sync failed: none succeeds before a whole checkpoint
+    bool marked_clean;       // by this process: the next commit takes the mark back
 };
 
 struct sqlite_reader {

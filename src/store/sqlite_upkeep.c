@@ -115,6 +115,7 @@ static void propose_jobs(struct db *db, struct store_task **list, int64_t cutoff
         struct task *t = propose(list, TASK_JOB, 0);
         struct str id = column_str(s, 1);
         if (t && id.len < sizeof(t->id)) {
+            t->wall_ms = cutoff_ms;
             t->kind = (enum job_kind)sqlite3_column_int(s, 0);
             memcpy(t->id, id.p, id.len);
         }
@@ -151,6 +152,16 @@ void sqlite_tasks_free(struct store_task *t)
 
 int sqlite_checkpoint(struct store_reader *r)
 {
+    struct sqlite_store *store = sqlite_of(r->store);
+    if (atomic_load(&store->sync_broken)) {
+        // Whole, so that the database itself holds what the log may have lost.
+        int rc = sqlite3_wal_checkpoint_v2(sqlite_reader_of(r)->db.handle, NULL,
+                                           SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        if (rc == SQLITE_OK) {
+            atomic_store(&store->sync_broken, false);
+        }
+        return db_error(rc);
+    }
     char path[4300];
     struct stat st;
     (void)snprintf(path, sizeof(path), "%.4200s-wal", sqlite_of(r->store)->path);
@@ -303,6 +314,18 @@ static int run_remove_job(struct removing *r, enum job_kind kind, struct str id)
     return err ? err : del_by(db, S_JOB_DEL, ref);
 }
 
+// Unless something has happened to it since it was proposed.
+static int run_old_job(struct removing *r, const struct task *t)
+{
+    struct db *db = &r->store->db;
+    int64_t ref = db_ref(db, t->kind, str_of(t->id));
+    if (ref <= 0) {
+        return (int)ref;
+    }
+    return ask_int(db, S_JOB_IS_OLD, ref, t->wall_ms) ? run_remove_job(r, t->kind, str_of(t->id))
+                                                      : 0;
+}
+
 static int run_task(struct removing *r, const struct task *t)
 {
     r->reason = GAP_RETENTION;
@@ -316,7 +339,7 @@ static int run_task(struct removing *r, const struct task *t)
     case TASK_QUOTA:
         return run_quota(r, t);
     case TASK_JOB:
-        return run_remove_job(r, t->kind, str_of(t->id));
+        return run_old_job(r, t);
     case TASK_IDEMS:
         return del_by(&r->store->db, S_IDEM_DEL, t->wall_ms);
     }
