@@ -19,7 +19,7 @@ const char *kind_name(enum job_kind k);     // "deployment"
 const char *kind_prefix(enum job_kind k);   // "deployment:"
 const char *kind_wide(enum job_kind k);     // "deployment_events"
 const char *kind_id_field(enum job_kind k); // "deployment_id"
-enum job_kind kind_parse(struct str s);     // "job" is another word for build; KIND_NONE when unknown
+enum job_kind kind_parse(struct str s); // "job" is another word for build; KIND_NONE when unknown
 
 enum event_type {
 #define EVENT(name, family, who) EVENT_TYPE_##name,
@@ -33,7 +33,8 @@ enum event_type event_type_parse(struct str s);
 const char *event_type_name(enum event_type t);
 enum job_kind event_type_family(enum event_type t); // KIND_NONE for those that no job reduces
 bool event_type_hub_only(enum event_type t);
-// `[A-Za-z][A-Za-z0-9_.:-]{0,63}` and none of the envelope's own words (subscribe, connected, ping, …).
+// `[A-Za-z][A-Za-z0-9_.:-]{0,63}` and none of the envelope's own words (subscribe, connected, ping,
+// …).
 bool event_type_valid(struct str s);
 
 #endif

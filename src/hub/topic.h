@@ -38,14 +38,15 @@ struct job_about {
 };
 
 // deployment D of user U, type T: deployment:D, deployment_events, deployment_logs_D (logs) or
-// deployment_progress_D (progress), user:U, event:T. ticket K: ticket:K, tickets, event:T. build J of project P:
-// job:J, project:P, jobs, event:T; its logs on job:J and event:JOB_LOG only.
+// deployment_progress_D (progress), user:U, event:T. ticket K: ticket:K, tickets, event:T. build J
+// of project P: job:J, project:P, jobs, event:T; its logs on job:J and event:JOB_LOG only.
 void topic_list_job(struct topic_list *list, const struct job_about *about);
 
-// If the topic is one job's own (`deployment:D`, `ticket:K`, `job:J`): its kind and id. A subscriber to such a topic
-// gets a snapshot. KIND_NONE otherwise.
+// If the topic is one job's own (`deployment:D`, `ticket:K`, `job:J`): its kind and id. A
+// subscriber to such a topic gets a snapshot. KIND_NONE otherwise.
 enum job_kind topic_job(struct str topic, struct str *ret_id);
-// Like topic_job, and also for deployment_logs_D and deployment_progress_D, where no snapshot is sent.
+// Like topic_job, and also for deployment_logs_D and deployment_progress_D, where no snapshot is
+// sent.
 enum job_kind topic_one_job(struct str topic, struct str *ret_id);
 
 #endif
