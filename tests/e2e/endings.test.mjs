@@ -95,3 +95,16 @@ test('a deployment and a ticket', async (t) => {
   await ticket.waitStatus('FAILED');
   await ticket.waitText('error-text', 'three tests failed');
 });
+
+test('numbers stay in sight beside a long line', async (t) => {
+  const { hub, browser } = await setUp(t);
+  await hub.post('/api/jobs/wide/log', { message: 'x'.repeat(4000) });
+  const job = await JobPage.open(browser, hub, 'build', 'wide');
+  const left = () => job.page.$eval('.number', (number) => number.getBoundingClientRect().left);
+  const before = await left();
+  await job.page.$eval('#log', (log) => {
+    log.scrollLeft = 5000;
+  });
+  assert.ok(await job.page.$eval('.text', (text) => text.getBoundingClientRect().left) < -1000, 'the line has moved');
+  assert.equal(await left(), before);
+});

@@ -59,6 +59,7 @@ test('hostile output, live and afterwards', async (t) => {
     assert.equal(await job.page.$('#log img, #log script, #log a, #log b'), null);
     assert.deepEqual(job.page.problems, []);
   }
+  await late.page.press('#log', 'Home');
   await late.screenshot('hostile');
   const { text } = await hub.get(`/api/jobs/${encodeURIComponent(id)}/log?format=text`);
   assert.ok(text.includes(`\n${LONG}\n`), 'as text it is one line again');

@@ -25,7 +25,7 @@ async function rowsInView() {
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
   await frame();
   await frame();
-  while (document.querySelector('.row.missing')) {
+  while (document.getElementById('log').ariaBusy === 'true') {
     await frame();
   }
   return [...document.querySelectorAll('.row:not(.kept)')].map((row) => [row.number, row.lastChild.textContent]);
@@ -34,7 +34,8 @@ async function rowsInView() {
 export class JobPage {
   // `browser` from lib/browser.mjs; options are those of a browser context.
   static async open(browser, hub, kind, id, options = {}) {
-    const page = await openPage(browser, 'about:blank', { viewport: { width: 1200, height: 800 }, ...options });
+    const defaults = { viewport: { width: 1200, height: 800 }, reducedMotion: 'reduce' };
+    const page = await openPage(browser, 'about:blank', { ...defaults, ...options });
     await page.addInitScript(watch);
     await page.goto(`${hub.url}/jobs/${kind}/${encodeURIComponent(id)}`);
     const job = new JobPage(page);

@@ -22,6 +22,7 @@ test('a build from its first report to its end', () => {
   assert.equal(job.status, 'completed');
   assert.equal(job.progress, 100);
   assert.equal(job.message, 'done');
+  assert.equal(stepOf(job), '');
   assert.equal(job.project, 'p');
   assert.deepEqual(job.result, { files: 3 });
   assert.equal(job.created_at, at(1));

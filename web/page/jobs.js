@@ -142,7 +142,7 @@ export function reduce(job, event) {
     next = nextAttempt(next, attempt, event.timestamp);
   }
   if (!isLog(event)) {
-    takeState(next, data);
+    takeState(next, event.type === 'JOB_COMPLETED' ? { phase: 'completed', ...data } : data);
     takeStatus(next, data, event.timestamp);
   }
   next.updated_at = event.timestamp;

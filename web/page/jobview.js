@@ -17,6 +17,11 @@ function setText(node, text) {
   }
 }
 
+// What clairon run leaves as result is among the facts already.
+function isOnlyExit(result) {
+  return Object.keys(result ?? {}).join() === 'exit_code' || Object.keys(result ?? {}).join() === 'signal';
+}
+
 export class JobView {
   onFollow = () => {};
   onWrap = () => {};
@@ -110,7 +115,7 @@ export class JobView {
   #drawOutcome(job) {
     for (const name of ['error', 'result']) {
       const value = job?.[name];
-      const there = value !== null && value !== undefined && value !== '';
+      const there = value !== null && value !== undefined && value !== '' && !isOnlyExit(value);
       byId(name).hidden = !there;
       setText(byId(`${name}-text`), there ? readable(value) : '');
     }

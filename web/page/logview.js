@@ -59,6 +59,7 @@ export class LogView {
   #lineHeight = 20;
   #frame = 0;
   #rest = 0;
+  #stale = false;
   #settle = 0;
   #view = 0; // height of the scroller when last drawn
   #width = 0; // of the widest line drawn so far
@@ -84,10 +85,12 @@ export class LogView {
     this.#measure();
   }
 
-  // The log has changed: drawn at the next frame.
+  // Something has changed: drawn at the next frame, or when the page had its rest.
   invalidate() {
-    if (this.#frame === 0 && this.#rest === 0) {
-      this.#frame = requestAnimationFrame(() => this.#renderTimed());
+    this.#scroller.ariaBusy = 'true';
+    this.#stale = true;
+    if (this.#rest === 0) {
+      this.#frame ||= requestAnimationFrame(() => this.#renderTimed());
     }
   }
 
@@ -95,15 +98,20 @@ export class LogView {
   #renderTimed() {
     const before = performance.now();
     this.#frame = 0;
+    this.#stale = false;
     this.#render();
+    this.#scroller.ariaBusy = String(this.#stale || this.#rows.querySelector('.missing') !== null);
     const took = performance.now() - before;
-    if (took < DEAR_MS) {
-      return;
+    if (took >= DEAR_MS) {
+      this.#rest = setTimeout(() => this.#rested(), took * REST_MIN);
     }
-    this.#rest = setTimeout(() => {
-      this.#rest = 0;
+  }
+
+  #rested() {
+    this.#rest = 0;
+    if (this.#stale) {
       this.invalidate();
-    }, took * REST_MIN);
+    }
   }
 
   // Another log: from its end, and as wide as its own lines.
