@@ -108,38 +108,36 @@ static struct native_answer answer_about(const struct native *n, struct str topi
     return a;
 }
 
-static void on_subscribed(void *sink, struct str topic, uint64_t cursor, bool recovered,
-                          const void *ref)
+static void tell(struct native *n, const struct native_answer *a,
+                 void (*put)(struct buf *b, const struct native_answer *a))
 {
-    struct native *n = sink;
-    const struct native_bracket *told = ref;
-    if (told->quiet) {
-        return;
-    }
-    struct native_answer a = answer_about(n, topic, told);
-    a.cursor = cursor;
-    a.recovered = recovered;
     struct buf b;
     buf_init(&b, LIMIT_MESSAGE_BYTES);
-    native_put_subscribed(&b, &a);
+    put(&b, a);
     wsession_send(&n->base, &b);
     buf_fini(&b);
 }
 
+static void on_subscribed(void *sink, struct str topic, uint64_t cursor, bool recovered,
+                          const void *ref)
+{
+    const struct native_bracket *told = ref;
+    if (!told->quiet) {
+        struct native_answer a = answer_about(sink, topic, told);
+        a.cursor = cursor;
+        a.recovered = recovered;
+        tell(sink, &a, native_put_subscribed);
+    }
+}
+
 static void on_caught_up(void *sink, struct str topic, uint64_t cursor, const void *ref)
 {
-    struct native *n = sink;
     const struct native_bracket *told = ref;
-    if (told->quiet) {
-        return;
+    if (!told->quiet) {
+        struct native_answer a = answer_about(sink, topic, told);
+        a.cursor = cursor;
+        tell(sink, &a, native_put_caught_up);
     }
-    struct native_answer a = answer_about(n, topic, told);
-    a.cursor = cursor;
-    struct buf b;
-    buf_init(&b, LIMIT_MESSAGE_BYTES);
-    native_put_caught_up(&b, &a);
-    wsession_send(&n->base, &b);
-    buf_fini(&b);
 }
 
 static void on_snapshot(void *sink, const struct sink_snapshot *snapshot)

@@ -8,7 +8,6 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "hub/realm.h"
-#include "wire/cursor.h"
 #include "wire/ws_handshake.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)2 * LIMIT_BODY_BYTES) // of one message out that is no event
@@ -148,31 +147,30 @@ void wsession_send_frames(struct wsession *w, const struct frames *f)
     rcbuf_unref(frames);
 }
 
-static void put_refusal(struct buf *b, const struct wrefusal *r)
+// Closes the message, which lacks its last brace, and sends it.
+static void send_with_ref(struct wsession *w, struct buf *b, struct str ref)
 {
-    buf_put(b, STR("{\"type\":\"WEBSOCKET_ERROR\",\"data\":{\"code\":"));
-    buf_put_json(b, str_of(err_code(r->err)));
-    buf_put(b, STR(",\"message\":"));
-    buf_put_json(b, str_of(r->text && r->text[0] ? r->text : err_text(r->err)));
-    buf_putc(b, '}');
-    if (r->topic.p) {
-        buf_put(b, STR(",\"topic\":"));
-        buf_put_json(b, r->topic);
-    }
-    if (r->ref.p) {
+    if (ref.p) {
         buf_put(b, STR(",\"ref\":"));
-        buf_put(b, r->ref);
+        buf_put(b, ref);
     }
     buf_putc(b, '}');
+    wsession_send(w, b);
+    buf_fini(b);
 }
 
 void wsession_refuse(struct wsession *w, const struct wrefusal *r)
 {
     struct buf b;
     buf_init(&b, MESSAGE_BYTES_MAX);
-    put_refusal(&b, r);
-    wsession_send(w, &b);
-    buf_fini(&b);
+    buf_put(&b, STR("{\"type\":\"WEBSOCKET_ERROR\",\"data\":{\"code\":"));
+    buf_put_json(&b, str_of(err_code(r->err)));
+    flat_put_text(&b, "message", str_of(r->text && r->text[0] ? r->text : err_text(r->err)));
+    buf_putc(&b, '}');
+    if (r->topic.p) {
+        flat_put_text(&b, "topic", r->topic);
+    }
+    send_with_ref(w, &b, r->ref);
 }
 
 static enum sink_room room(struct wsession *w)
@@ -250,17 +248,9 @@ static void send_pong(struct wsession *w, struct str ref)
     buf_init(&b, MESSAGE_BYTES_MAX);
     buf_put(&b, STR("{\"type\":\"pong\""));
     if (w->ops->pong_cursor) {
-        buf_put(&b, STR(",\"cursor\":\""));
-        cursor_put(&b, realm_cursor(w->hub->realm, session_position(w->session)));
-        buf_putc(&b, '"');
+        flat_put_cursor(&b, "cursor", wsession_epoch(w), session_position(w->session));
     }
-    if (ref.p) {
-        buf_put(&b, STR(",\"ref\":"));
-        buf_put(&b, ref);
-    }
-    buf_putc(&b, '}');
-    wsession_send(w, &b);
-    buf_fini(&b);
+    send_with_ref(w, &b, ref);
 }
 
 static void send_websocket_pong(struct wsession *w, struct str ref)
@@ -270,13 +260,7 @@ static void send_websocket_pong(struct wsession *w, struct str ref)
     buf_put(&b, STR("{\"type\":\"WEBSOCKET_PONG\",\"data\":{\"timestamp\":\""));
     buf_put_time(&b, wsession_wall_ms(w));
     buf_put(&b, STR("\"}"));
-    if (ref.p) {
-        buf_put(&b, STR(",\"ref\":"));
-        buf_put(&b, ref);
-    }
-    buf_putc(&b, '}');
-    wsession_send(w, &b);
-    buf_fini(&b);
+    send_with_ref(w, &b, ref);
 }
 
 // `ref` without white space, in the arena. False: refused.
