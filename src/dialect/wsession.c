@@ -39,9 +39,6 @@ static void on_closed(struct ws *ws, void *arg, int code)
     w->ws = NULL;
     w->session = NULL;
     session_free(s);
-    if (w->ops->closed) {
-        w->ops->closed(w);
-    }
     wsession_unref(w);
 }
 

@@ -3,9 +3,9 @@
 // are shared between connections, a slow socket holds its session, messages in are taken apart and
 // pings answered. All on the worker's thread.
 //
-// A dialect puts a `struct wsession` first in its own struct. Life: wsession_open -> calls of the
-// ops -> the socket ends: `ws` and `session` are NULL from then on, ops->closed -> the last
-// reference goes: ops->free.
+// A dialect puts a `struct wsession` first in its own struct. Life: wsession_open_take -> calls of
+// the ops -> the socket ends: `ws` and `session` are NULL from then on -> the last reference goes:
+// ops->free.
 #ifndef CLAIRON_DIALECT_WSESSION_H
 #define CLAIRON_DIALECT_WSESSION_H
 
@@ -44,7 +44,6 @@ struct wsession_ops {
     bool pong_cursor; // a pong says where the session is
     // Anything but pings.
     void (*message)(struct wsession *w, const struct wmessage *m);
-    void (*closed)(struct wsession *w); // may be NULL
     void (*free)(struct wsession *w);
 };
 
