@@ -41,9 +41,12 @@ async function format(tally) {
   tally.pass(all.length - wrong.size);
 }
 
+// The analyzer looks at each path less deeply than it could, which takes a fifth of the time.
+const TIDY = ['-p', 'build-clang', '--quiet', '--warnings-as-errors=*',
+  ...['-Xclang', '-analyzer-config', '-Xclang', 'mode=shallow'].map((word) => `--extra-arg=${word}`)];
+
 async function lint(tally) {
-  const all = cFiles(/\.c$/);
-  const own = all.filter((file) => !/_test\.c$/.test(file));
+  const own = cFiles(/\.c$/).filter((file) => /^(src|client)\//.test(file) && !/_test\.c$/.test(file));
   const words = ['--enable=warning,performance,portability', '--inline-suppr', '--error-exitcode=1', '--quiet',
     '--std=c11', '--library=posix', '--suppressions-list=scripts/cppcheck.suppress', '-Isrc', '-Iinclude',
     '-D_GNU_SOURCE', '-DCLAIRON_VERSION="0"', '-j2'];
@@ -58,7 +61,7 @@ async function lint(tally) {
   const queue = [...own];
   const worker = async () => {
     for (let file = queue.shift(); file; file = queue.shift()) {
-      const { code, out } = await run('clang-tidy', ['-p', 'build-clang', '--quiet', '--warnings-as-errors=*', file]);
+      const { code, out } = await run('clang-tidy', [...TIDY, file]);
       if (code !== 0) {
         tally.fail(`clang-tidy ${file}`, out);
       } else {
@@ -90,10 +93,10 @@ async function clang(tally) {
 
 // cmocka prints TAP; a test program that prints none (it crashed, or is no cmocka program) counts as one test.
 async function mesonTest(tally, folder, wrap = []) {
-  const wrapper = wrap.length ? [`--wrapper=${wrap.join(' ')}`] : [];
-  const words = ['test', '-C', folder, '--no-rebuild', '--num-processes=2', '--timeout-multiplier=4', ...wrapper];
-  const { out } = await run('meson', words, { env: { ...SANITIZERS, CMOCKA_MESSAGE_OUTPUT: 'TAP' } });
   const log = path.join(REPO, folder, 'meson-logs/testlog.json');
+  fs.rmSync(log, { force: true });
+  const words = [...wrap, 'meson', 'test', '-C', folder, '--no-rebuild', '--num-processes=2', '--timeout-multiplier=4'];
+  const { out } = await run(words[0], words.slice(1), { env: { ...SANITIZERS, CMOCKA_MESSAGE_OUTPUT: 'TAP' } });
   const results = fs.existsSync(log) ? fs.readFileSync(log, 'utf8').trim().split('\n') : [];
   if (results.length === 0) {
     throw new Error(tail(out, 40));

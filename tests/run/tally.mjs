@@ -65,7 +65,7 @@ export function nodeFailures(text) {
     if (!match?.[2] || match[4]) {
       return [];
     }
-    const end = lines.findIndex((other, j) => j > i && other.trim() === '...');
+    const end = lines.findIndex((other, j) => j > i && other === `${match[1]}  ...`);
     const detail = lines.slice(i + 1, end).map((other) => other.slice(match[1].length + 2));
     const outer = detail.includes("failureType: 'subtestsFailed'");
     return [{ name: match[3].trim(), detail: essence(detail), outer }];
