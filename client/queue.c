@@ -68,7 +68,8 @@ static void tell_dropped(struct queue *q)
 
 static bool room_again(struct queue *q)
 {
-    if (q->dropping && spool_file_bytes(&q->spool) <= q->spool.file_bytes_max / 2 &&
+    uint64_t half = (q->spool.file_bytes_max - RESERVE_BYTES) / 2; // of the lines' share
+    if (q->dropping && spool_file_bytes(&q->spool) <= half &&
         (!q->spool.broken || q->spool.records == 0)) {
         q->dropping = false;
     }
