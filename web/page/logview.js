@@ -152,6 +152,7 @@ export class LogView {
     } else if (event.key === 'Home') {
       this.#leave();
       this.#map.go(0);
+      this.#scroller.scrollLeft = 0;
       this.invalidate();
     } else {
       return;
