@@ -14,7 +14,7 @@ static struct flat *flat_of(void *sink)
     return CONTAINER_OF(w, struct flat, base);
 }
 
-// --- the sink ----------------------------------------------------------------------------------
+// --- the sink ---
 
 void flat_on_snapshot(void *sink, const struct sink_snapshot *snapshot)
 {
@@ -89,7 +89,7 @@ void flat_free(struct wsession *w)
     mem_free(f);
 }
 
-// --- opening -----------------------------------------------------------------------------------
+// --- opening ---
 
 bool flat_open_take(struct flat *flat, struct http_request *req, struct hub_worker *hub,
                     const struct flat_view *view)

@@ -142,7 +142,7 @@ struct json_val flat_data(struct str data)
     return v;
 }
 
-// --- log lines ---------------------------------------------------------------------------------
+// --- log lines ---
 
 static void put_upper(struct buf *b, struct str text)
 {

@@ -18,7 +18,7 @@ struct waiting {
     struct rcbuf *frames;
 };
 
-// --- answers in turn ---------------------------------------------------------------------------
+// --- answers in turn ---
 
 static void waiting_free(struct waiting *a)
 {
@@ -65,7 +65,7 @@ static void send_waiting(struct native *n)
     }
 }
 
-// --- the sink ----------------------------------------------------------------------------------
+// --- the sink ---
 
 static void bracket_free(struct native_bracket *told)
 {
@@ -207,7 +207,7 @@ static const struct wsession_ops ops = {
     .free = native_free,
 };
 
-// --- opening -----------------------------------------------------------------------------------
+// --- opening ---
 
 static void say_connected(struct native *n)
 {

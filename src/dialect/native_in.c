@@ -44,7 +44,7 @@ static struct str text_member(struct native *n, const struct wmessage *m, const 
     return text;
 }
 
-// --- topics ------------------------------------------------------------------------------------
+// --- topics ---
 
 struct names {
     struct str *topics; // in the message's arena
@@ -189,7 +189,7 @@ static void on_unsubscribe(struct native *n, const struct wmessage *m)
     frames_fini(&f);
 }
 
-// --- history -----------------------------------------------------------------------------------
+// --- history ---
 
 // A question under way.
 struct question {
@@ -272,7 +272,7 @@ static void on_history(struct native *n, const struct wmessage *m)
     }
 }
 
-// --- publishing --------------------------------------------------------------------------------
+// --- publishing ---
 
 // What a submit's answer goes to; in the submit's arena.
 struct message_ctx {
@@ -360,7 +360,7 @@ static void publish(struct native *n, const struct wmessage *m, struct str chann
     hand_in(n, m, s);
 }
 
-// --- all of them -------------------------------------------------------------------------------
+// --- all of them ---
 
 static void on_token_refresh(struct native *n, const struct wmessage *m)
 {

@@ -77,7 +77,7 @@ static bool answered(struct tickets *t, int err)
     return !err && t->flat.base.ws;
 }
 
-// --- asking ------------------------------------------------------------------------------------
+// --- asking ---
 
 static void ask_more(struct tickets *t);
 
@@ -152,7 +152,7 @@ static void ask_more(struct tickets *t)
     t->flat.base.hub->ask->snapshot(t->flat.base.hub->ask, r);
 }
 
-// --- listing -----------------------------------------------------------------------------------
+// --- listing ---
 
 static bool list_page(struct tickets *t, struct str after);
 
@@ -224,7 +224,7 @@ static bool list_page(struct tickets *t, struct str after)
     return true;
 }
 
-// --- the sink ----------------------------------------------------------------------------------
+// --- the sink ---
 
 // Was it told by an update already? Lines of a log are in none.
 static bool is_told(struct tickets *t, const struct event *e)
@@ -265,7 +265,7 @@ static void on_bracket_done(void *sink, void *ref)
     }
 }
 
-// --- opening -----------------------------------------------------------------------------------
+// --- opening ---
 
 static const struct sink_ops sink = {
     .event = on_event,

@@ -14,7 +14,7 @@
 #define REF_BYTES_MAX     256                            // it comes back on every answer
 #define CLOSE_OVERLOAD    1013
 
-// --- life --------------------------------------------------------------------------------------
+// --- life ---
 
 struct wsession *wsession_ref(struct wsession *w)
 {
@@ -107,7 +107,7 @@ uint64_t wsession_epoch(const struct wsession *w)
     return w->hub->realm->epoch;
 }
 
-// --- out ---------------------------------------------------------------------------------------
+// --- out ---
 
 void wsession_out_of_memory(struct wsession *w)
 {
@@ -232,7 +232,7 @@ void wsession_release(struct wsession *w)
     }
 }
 
-// --- in ----------------------------------------------------------------------------------------
+// --- in ---
 
 static void refuse_message(struct wsession *w, int err, const char *text, struct str ref)
 {

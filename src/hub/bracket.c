@@ -14,53 +14,13 @@
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "hub/fanout_int.h"
+#include "hub/bracket_int.h"
 #include "hub/topic.h"
 #include "wire/cursor.h"
 
 // Names, the cursor, and what the answers carry: at most LIMIT_TOPICS_PER_SESSION topics and their
 // gaps.
 #define BRACKET_ARENA_BYTES ((size_t)256 << 10)
-
-enum bracket_stage {
-    STAGE_NEW,
-    STAGE_GAPS,
-    STAGE_JOBS,
-    STAGE_TAILS,
-    STAGE_OLD,
-    STAGE_OPEN,
-    STAGE_EVENTS,
-};
-
-struct bracket_topic {
-    struct str name;
-    bool refused, already, left;
-    bool recovered, snapshot, replay, gapped;
-    enum job_kind job_kind; // KIND_NONE: not one job's
-    struct str job_id;
-    uint64_t after; // replay: its events above this
-    struct gap gap;
-    struct job *job;
-    struct read_req *tail;
-    struct event *progress; // its last, when it is to be repeated
-};
-
-struct bracket {
-    struct list node; // in session.brackets
-    struct arena arena;
-    enum bracket_stage stage;
-    void *ref;
-    struct str since_text;
-    bool since_known;
-    uint64_t since;
-    unsigned tail_lines;
-    uint64_t target, position;
-    unsigned tails_next;
-    unsigned count;
-    struct bracket_topic *topics;
-    struct str *replay_topics;
-    unsigned replay_count;
-};
 
 struct bracket *bracket_of(struct list *node)
 {
@@ -130,13 +90,7 @@ bool bracket_leave(struct bracket *b, struct str topic)
     return false;
 }
 
-static bool joins(const struct bracket_topic *t)
-{
-    return !t->refused && !t->already;
-}
-
-// --- what is asked for
-// -----------------------------------------------------------------------------------------
+// --- what is asked for ---
 
 static void refuse(struct session *s, struct bracket *b, struct bracket_topic *t, int err,
                    const char *text)
@@ -200,7 +154,7 @@ static void plan_topic(const struct bracket *b, struct bracket_topic *t)
     t->after = t->recovered ? b->since : t->gap.to;
 }
 
-static void plan(struct bracket *b)
+void bracket_plan(struct bracket *b)
 {
     for (unsigned i = 0; i < b->count; i++) {
         struct bracket_topic *t = &b->topics[i];
@@ -232,245 +186,7 @@ static void start(struct session *s, struct bracket *b)
     b->target = s->position > b->since ? s->position : b->since;
 }
 
-// --- questions
-// ---------------------------------------------------------------------------------------------------
-
-static void on_gaps(struct read_req *r)
-{
-    struct fanout *f = r->owner;
-    struct session *s = r->ctx;
-    f->in_flight--;
-    if (!s) {
-        read_req_free(r);
-        return;
-    }
-    s->reading = NULL;
-    session_wake(s);
-    if (r->err) {
-        read_req_free(r); // still STAGE_GAPS: asked again
-        return;
-    }
-    struct bracket *b = bracket_of(s->brackets.next);
-    for (unsigned i = 0; i < b->count; i++) {
-        struct bracket_topic *t = &b->topics[i];
-        for (unsigned k = 0; k < r->page.gaps_count && joins(t); k++) {
-            const struct gap *g = &r->page.gaps[k];
-            if (str_eq(g->topic, t->name)) {
-                t->gapped = true;
-                t->gap = *g;
-                t->gap.topic = t->name;
-            }
-        }
-    }
-    read_req_free(r);
-    plan(b);
-    b->stage = STAGE_JOBS;
-}
-
-static bool ask_gaps(struct session *s, struct bracket *b)
-{
-    struct read_req *r = read_req_new(READ_GAPS);
-    struct str *topics = r ? arena_try_alloc(&r->arena, (b->count + 1) * sizeof(*topics)) : NULL;
-    if (!topics) {
-        read_req_free(r);
-        return false;
-    }
-    for (unsigned i = 0; i < b->count; i++) {
-        if (joins(&b->topics[i])) {
-            struct str name = arena_try_copy(&r->arena, b->topics[i].name);
-            if (!name.p) {
-                read_req_free(r);
-                return false;
-            }
-            topics[r->query.topics_count++] = name;
-        }
-    }
-    r->query.topics = topics;
-    r->query.after = b->since;
-    r->query.upto = memlog_visible(s->fanout->realm->log);
-    r->done = on_gaps;
-    r->ctx = s;
-    r->owner = s->fanout;
-    s->reading = r;
-    s->fanout->in_flight++;
-    s->fanout->ask->read(s->fanout->ask, r);
-    return true;
-}
-
-static bool needs_job(const struct bracket_topic *t)
-{
-    return joins(t) && t->job_kind != KIND_NONE && (t->snapshot || t->replay);
-}
-
-static const char *progress_type(enum job_kind kind)
-{
-    switch (kind) {
-    case KIND_DEPLOYMENT:
-        return event_type_name(EVENT_TYPE_DEPLOYMENT_PROGRESS);
-    case KIND_TICKET:
-        return event_type_name(EVENT_TYPE_TICKET_STATUS_CHANGED);
-    case KIND_BUILD:
-        return event_type_name(EVENT_TYPE_JOB_PROGRESS);
-    case KIND_NR:
-        break;
-    }
-    UNREACHABLE();
-}
-
-// The job's last progress event once more, with the id and the content it had.
-static struct event *repeat_progress(const struct session *s, const struct bracket_topic *t)
-{
-    const struct job *j = t->job;
-    if (!j || !t->replay || !j->progress_event_data || j->progress_event_id <= t->after) {
-        return NULL;
-    }
-    struct event_init init = {.id = j->progress_event_id,
-                              .wall_ms = j->progress_event_wall_ms,
-                              .flags = EVENT_MEMORY,
-                              .type = str_of(progress_type(j->kind)),
-                              .data = str_of(j->progress_event_data),
-                              .kind = j->kind,
-                              .attempt = j->attempt,
-                              .job_id = str_of(j->id),
-                              .owner = str_of(j->owner),
-                              .project = str_of(j->project),
-                              .scope = j->progress_event_wide ? SCOPE_ALL : SCOPE_NARROW};
-    struct event *e = event_try_new(&init, &s->fanout->realm->key);
-    if (e && !event_has_topic(e, t->name)) {
-        event_unref(e); // progress is not on deployment_logs_D
-        return NULL;
-    }
-    return e;
-}
-
-static void on_jobs(struct snapshot_req *r)
-{
-    struct fanout *f = r->owner;
-    struct session *s = r->ctx;
-    f->in_flight--;
-    if (!s) {
-        snapshot_req_free(r);
-        return;
-    }
-    s->asking = NULL;
-    session_wake(s);
-    if (r->err) {
-        snapshot_req_free(r); // still STAGE_JOBS: asked again
-        return;
-    }
-    struct bracket *b = bracket_of(s->brackets.next);
-    unsigned k = 0;
-    for (unsigned i = 0; i < b->count; i++) {
-        struct bracket_topic *t = &b->topics[i];
-        if (needs_job(t)) {
-            t->job = r->jobs[k];
-            r->jobs[k++] = NULL;
-            t->progress = repeat_progress(s, t);
-        }
-    }
-    if (r->visible > b->target) {
-        b->target = r->visible;
-    }
-    snapshot_req_free(r);
-    b->stage = STAGE_TAILS;
-}
-
-// READING_DONE: nothing to ask.
-static enum reading ask_jobs(struct session *s, struct bracket *b)
-{
-    unsigned count = 0;
-    for (unsigned i = 0; i < b->count; i++) {
-        count += needs_job(&b->topics[i]);
-    }
-    if (count == 0) {
-        return READING_DONE;
-    }
-    struct snapshot_req *r = snapshot_req_new(count);
-    if (!r) {
-        return READING_AGAIN;
-    }
-    unsigned k = 0;
-    for (unsigned i = 0; i < b->count; i++) {
-        const struct bracket_topic *t = &b->topics[i];
-        if (needs_job(t) && snapshot_req_set(r, k++, t->job_kind, t->job_id) != 0) {
-            snapshot_req_free(r);
-            return READING_AGAIN;
-        }
-    }
-    r->done = on_jobs;
-    r->ctx = s;
-    r->owner = s->fanout;
-    s->asking = r;
-    s->fanout->in_flight++;
-    s->fanout->ask->snapshot(s->fanout->ask, r);
-    return READING_WAITS;
-}
-
-static void on_tail(struct read_req *r)
-{
-    struct fanout *f = r->owner;
-    struct session *s = r->ctx;
-    f->in_flight--;
-    if (!s) {
-        read_req_free(r);
-        return;
-    }
-    s->reading = NULL;
-    session_wake(s);
-    if (r->err) {
-        read_req_free(r);
-        return;
-    }
-    struct bracket *b = bracket_of(s->brackets.next);
-    b->topics[b->tails_next++].tail = r;
-}
-
-// Lines to show: none from before the log was last started anew.
-static unsigned tail_of(const struct bracket *b, const struct job *j)
-{
-    uint32_t lines = j->last_line - (j->log_first ? j->log_first - 1 : 0);
-    return lines < b->tail_lines ? lines : b->tail_lines;
-}
-
-// READING_DONE: all tails are here.
-static enum reading ask_tails(struct session *s, struct bracket *b)
-{
-    while (b->tails_next < b->count) {
-        struct bracket_topic *t = &b->topics[b->tails_next];
-        if (t->snapshot && t->job && tail_of(b, t->job) > 0) {
-            break;
-        }
-        b->tails_next++;
-    }
-    if (b->tails_next == b->count) {
-        return READING_DONE;
-    }
-    const struct job *j = b->topics[b->tails_next].job;
-    struct read_req *r = read_req_new(READ_LINES);
-    struct str id = r ? arena_try_copy(&r->arena, str_of(j->id)) : STR_NONE;
-    if (!id.p) {
-        read_req_free(r);
-        return READING_AGAIN;
-    }
-    r->lines_query = (struct store_lines_query){.kind = j->kind,
-                                                .id = id,
-                                                .attempt = j->attempt,
-                                                .from = -(int64_t)tail_of(b, j),
-                                                .count_max = tail_of(b, j),
-                                                .bytes_max = LIMIT_SNAPSHOT_BYTES,
-                                                .last = j->last_line,
-                                                .tail = true};
-    r->done = on_tail;
-    r->ctx = s;
-    r->owner = s->fanout;
-    s->reading = r;
-    s->fanout->in_flight++;
-    s->fanout->ask->read(s->fanout->ask, r);
-    return READING_WAITS;
-}
-
-// --- telling
-// -----------------------------------------------------------------------------------------------------
+// --- telling ---
 
 static void open_bracket(struct session *s, struct bracket *b)
 {
@@ -606,17 +322,17 @@ static enum reading run_stage(struct session *s, struct bracket *b)
         if (b->since_known && b->since < atomic_load(&s->fanout->realm->trimmed_max)) {
             b->stage = STAGE_GAPS;
         } else {
-            plan(b);
+            bracket_plan(b);
             b->stage = STAGE_JOBS;
         }
         return READING_DONE;
     case STAGE_GAPS:
-        return ask_gaps(s, b) ? READING_WAITS : READING_AGAIN;
+        return bracket_ask_gaps(s, b);
     case STAGE_JOBS:
-        r = ask_jobs(s, b);
+        r = bracket_ask_jobs(s, b);
         break;
     case STAGE_TAILS:
-        r = ask_tails(s, b);
+        r = bracket_ask_tails(s, b);
         break;
     case STAGE_OLD:
         r = session_read(s, &own, &s->position, b->target);

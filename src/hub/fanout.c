@@ -172,8 +172,7 @@ unsigned fanout_behind(const struct fanout *f)
     return behind;
 }
 
-// --- topics
-// ------------------------------------------------------------------------------------------------------
+// --- topics ---
 
 static struct topic *topic_get_or_add(struct fanout *f, struct str name)
 {
@@ -254,8 +253,7 @@ static void session_part(struct session *s, unsigned index)
     s->subs[index] = s->subs[--s->subs_count];
 }
 
-// --- sessions' life
-// ----------------------------------------------------------------------------------------------
+// --- sessions' life ---
 
 struct session *session_new(struct fanout *f, struct principal *p, const struct sink_ops *ops,
                             void *sink)

@@ -59,7 +59,7 @@ void gap_put_json(struct buf *b, const struct gap *gap, uint64_t epoch)
     buf_putc(b, '}');
 }
 
-// --- the answer --------------------------------------------------------------------------------
+// --- the answer ---
 
 // Several gaps of one topic are told as one.
 static void add_gap(struct history *h, const struct gap *g)
@@ -127,7 +127,7 @@ static void fail(struct history *h, int err)
     history_free(h);
 }
 
-// --- asking ------------------------------------------------------------------------------------
+// --- asking ---
 
 static int ask_page(struct history *h);
 
@@ -190,7 +190,7 @@ static int ask_page(struct history *h)
     return 0;
 }
 
-// --- the question ------------------------------------------------------------------------------
+// --- the question ---
 
 static int refuse(struct history_query *q, const char *why)
 {

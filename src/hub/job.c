@@ -159,8 +159,7 @@ void job_put_progress(struct buf *b, double progress)
     }
 }
 
-// --- strings
-// -------------------------------------------------------------------------------------------------------
+// --- strings ---
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
@@ -210,8 +209,7 @@ bool job_text_differs(const char *field, struct str s)
     return at != len;
 }
 
-// --- the JOB object
-// ------------------------------------------------------------------------------------------------
+// --- the JOB object ---
 
 static void put_text(struct buf *b, const char *name, const char *text)
 {

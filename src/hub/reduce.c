@@ -42,8 +42,7 @@ void reduce_touch(struct reduce *x, enum durability effect)
     x->j->updated_ms = x->now.wall_ms;
 }
 
-// --- what a report says
-// --------------------------------------------------------------------------------------------
+// --- what a report says ---
 
 static bool names(const char *field, struct str s)
 {
@@ -100,8 +99,7 @@ bool reduce_says_state(const struct report *r)
            r->iteration_named || r->result.type != JSON_NONE || r->extra.len > 0;
 }
 
-// --- taking it over
-// ------------------------------------------------------------------------------------------------
+// --- taking it over ---
 
 static int set_known(char **field, struct str s)
 {
@@ -236,8 +234,7 @@ int reduce_move_end(struct reduce *x, enum job_status to)
     return state_ends(to) ? 0 : reduce_logs(x);
 }
 
-// --- producers
-// -----------------------------------------------------------------------------------------------------
+// --- producers ---
 
 static struct job_producer *find_producer(struct job *j, struct str name)
 {
@@ -293,8 +290,7 @@ static int remember_producer(struct reduce *x)
     return 0;
 }
 
-// --- reports
-// -------------------------------------------------------------------------------------------------------
+// --- reports ---
 
 int reduce_publish_stalled(struct reduce *x)
 {

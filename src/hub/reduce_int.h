@@ -21,8 +21,7 @@ struct reduce {
     bool fresh;   // this report made the job: nobody has seen a status of it
 };
 
-// --- reduce.c
-// ------------------------------------------------------------------------------------------------------
+// --- reduce.c ---
 
 // Writes why and returns -E_CONFLICT, for `return`.
 int reduce_conflict(struct reduce *x, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -62,28 +61,24 @@ int reduce_publish_stalled(struct reduce *x) MUST_CHECK;
 // After a report or a timer: lease and cancel marks as they now should be.
 void reduce_set_marks(struct reduce *x);
 
-// --- reduce_begin.c
-// ------------------------------------------------------------------------------------------------
+// --- reduce_begin.c ---
 
 // The next attempt, empty, in the kind's first status.
 int reduce_open_attempt(struct reduce *x) MUST_CHECK;
 int reduce_begin(struct reduce *x) MUST_CHECK;
 
-// --- reduce_log.c
-// --------------------------------------------------------------------------------------------------
+// --- reduce_log.c ---
 
 int reduce_logs(struct reduce *x) MUST_CHECK; // the report's lines, if it has any
 
-// --- reduce_progress.c
-// ---------------------------------------------------------------------------------------------
+// --- reduce_progress.c ---
 
 // A report that leaves the status (and phase) as it is and the attempt open.
 int reduce_same_status(struct reduce *x) MUST_CHECK;
 int reduce_flush(struct reduce *x) MUST_CHECK;
 int reduce_flush_due(struct reduce *x) MUST_CHECK;
 
-// --- reduce_draft.c
-// ------------------------------------------------------------------------------------------------
+// --- reduce_draft.c ---
 
 // `{` and the members that name the job. The rest of a draft is put to x->b by the functions below.
 void draft_begin(struct reduce *x);
@@ -117,8 +112,7 @@ struct draft_as {
 // `}`; the event is made. -E_TOO_LARGE, -E_NO_MEMORY.
 int draft_end(struct reduce *x, struct draft_as as) MUST_CHECK;
 
-// --- reduce_deployment.c, reduce_ticket.c, reduce_build.c
-// ----------------------------------------------------------
+// --- reduce_deployment.c, reduce_ticket.c, reduce_build.c ---
 
 int deployment_reduce(struct reduce *x) MUST_CHECK;
 int ticket_reduce(struct reduce *x) MUST_CHECK;

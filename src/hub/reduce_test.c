@@ -8,8 +8,7 @@
 #define L REPORT_LOG
 #define T WORLD_TIMER
 
-// --- producers
-// -----------------------------------------------------------------------------------------------------
+// --- producers ---
 
 static int log_as(struct world *w, unsigned producer, unsigned seq)
 {
@@ -106,8 +105,7 @@ static void test_producers_are_bounded(void **state)
     world_fini(&w);
 }
 
-// --- leases and cancels
-// --------------------------------------------------------------------------------------------
+// --- leases and cancels ---
 
 static void test_lease(void **state)
 {
@@ -346,8 +344,7 @@ static void test_cancel_and_success(void **state)
     world_fini(&w);
 }
 
-// --- lines
-// ---------------------------------------------------------------------------------------------------------
+// --- lines ---
 
 static void test_lines(void **state)
 {
@@ -413,8 +410,7 @@ static void test_long_lines(void **state)
     world_fini(&w);
 }
 
-// --- want of memory
-// ------------------------------------------------------------------------------------------------
+// --- want of memory ---
 
 // A busy job, then each kind of report while every allocation fails in turn: an error or all of it,
 // nothing leaks.

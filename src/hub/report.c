@@ -181,8 +181,7 @@ static int sort_members(struct report_body *body, struct json_val object, struct
     return err;
 }
 
-// --- what a verb needs
-// ---------------------------------------------------------------------------------------------
+// --- what a verb needs ---
 
 static bool names_state(const struct report_body *body)
 {
@@ -309,8 +308,7 @@ static int check(struct report_body *body, struct report *r, bool call)
     return r->kind == KIND_DEPLOYMENT ? check_deployment(body, r) : 0;
 }
 
-// --- the two doors
-// -------------------------------------------------------------------------------------------------
+// --- the two doors ---
 
 static int read_body(struct report_body *body, struct json_val object, struct report *r, bool call)
 {

@@ -373,8 +373,6 @@ static void test_log_calls(void **state)
         {D, REPORT_LOG, "d",
          "{\"lines\":[{\"message\":\"a\\nb\",\"level\":\"success\"},\"\"],\"level\":\"error\"}",
          "d success:a success:b error:"},
-        {D, REPORT_LOG, "d", "{\"lines\":[{\"message\":\"a\"},{\"message\":\"b\\nc\",\"cont\":true}]}",
-         "d info:a +info:b info:c"},
         // A piece of a line that its sender has cut.
         {D, REPORT_LOG, "d",
          "{\"lines\":[{\"message\":\"a\"},{\"message\":\"b\\nc\",\"cont\":true}]}",

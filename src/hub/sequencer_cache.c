@@ -180,6 +180,12 @@ struct cached_job *job_cache_first(const struct job_cache *c)
     return c->heap_count ? c->heap[0] : NULL;
 }
 
+bool job_cache_due(const struct job_cache *c, struct now now)
+{
+    const struct cached_job *first = job_cache_first(c);
+    return first && first->deadline_mono_ms <= now.mono_ms;
+}
+
 void job_cache_trim(struct job_cache *c)
 {
     size_t looked_at = 0, bound = c->count;

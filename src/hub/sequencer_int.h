@@ -45,6 +45,7 @@ void job_cache_schedule(struct job_cache *c, struct cached_job *cj);
 // Puts its deadline at a given time whatever its job says; INT64_MAX: none until it is scheduled
 // again.
 void job_cache_schedule_at(struct job_cache *c, struct cached_job *cj, int64_t mono_ms);
+bool job_cache_due(const struct job_cache *c, struct now now); // has some deadline come?
 // The one whose deadline is next, or NULL.
 struct cached_job *job_cache_first(const struct job_cache *c);
 // Drops what has not been used for long, has no deadline and is in no batch, down to the limit.
@@ -93,6 +94,20 @@ struct sequencer {
 // Answers: the submit leaves the sequencer.
 void sequencer_answer(struct sequencer *q, struct submit *s);
 void sequencer_refuse(struct sequencer *q, struct submit *s, int err, const char *text);
+
+static inline uint64_t sequencer_ids_left(const struct sequencer *q)
+{
+    return q->reserved_top + 1 - q->next_id;
+}
+
+// What time should have done to a job is tried again after this when its batch failed.
+#define TIMER_RETRY_MS 1000
+
+// sequencer_reduce.c: afterwards answer.err, or answer.reached = the level it must reach before it
+// is answered.
+void batch_reduce_submit(struct sequencer *q, struct submit *s, struct now now);
+// What time does to the jobs whose deadline has come.
+void batch_reduce_timers(struct sequencer *q, struct now now);
 
 // sequencer_batch.c: takes what is queued and due; false when there is nothing to do.
 bool batch_start(struct sequencer *q, struct now now);

@@ -108,8 +108,7 @@ static enum reading read_memory(struct session *s, const struct selection *sel, 
     return ret;
 }
 
-// --- pages from the store
-// ------------------------------------------------------------------------------------------
+// --- pages from the store ---
 
 static void on_page(struct read_req *r)
 {

@@ -39,8 +39,7 @@ struct store_info {
     bool clean;           // the last user closed it
 };
 
-// --- writing
-// ---------------------------------------------------------------------------------------------------
+// --- writing ---
 
 // Rows that a batch needs before it can be reduced. Filled in place; spans and results live as the
 // caller says.
@@ -98,8 +97,7 @@ struct store_batch {
     uint64_t trimmed_max; // out: highest id that tasks and removes took away; 0 = none
 };
 
-// --- reading
-// ---------------------------------------------------------------------------------------------------
+// --- reading ---
 
 // Events of some topics with after < id <= upto, ascending; or, with `backward`, the newest ones
 // with id < before.
@@ -181,8 +179,7 @@ struct store_policy {
     uint64_t job_log_bytes; // log kept per attempt; the oldest chunks go first
 };
 
-// --- the table
-// -------------------------------------------------------------------------------------------------
+// --- the table ---
 
 // Every int: 0, -E_IO, -E_STORAGE_FULL, -E_NO_MEMORY; nothing partial is left behind.
 struct store_ops {

@@ -21,7 +21,7 @@ static void call_free(struct call *c)
     mem_free(c);
 }
 
-// --- what comes --------------------------------------------------------------------------------
+// --- what comes ---
 
 // The media type, without parameters.
 static struct str media_type(const struct http_request *req)
@@ -116,7 +116,7 @@ bool call_json(struct call *c, struct json_val *ret)
     return true;
 }
 
-// --- refusals ----------------------------------------------------------------------------------
+// --- refusals ---
 
 static void reply_fault(struct http_request *req, const struct call_fault *f)
 {
@@ -153,7 +153,7 @@ void call_refuse_json_take(struct call *c, size_t offset, const size_t *index)
                                              .offset = offset});
 }
 
-// --- Idempotency-Key ---------------------------------------------------------------------------
+// --- Idempotency-Key ---
 
 // What is kept: {"http":201,"answer":{…}}.
 static void put_kept(struct buf *b, const struct submit *s)
@@ -205,7 +205,7 @@ static int read_key(struct call *c)
     return 0;
 }
 
-// --- the answer --------------------------------------------------------------------------------
+// --- the answer ---
 
 void call_put_cursor(struct buf *b, const char *name, const struct submit *s, uint64_t id)
 {

@@ -56,7 +56,7 @@ static void fail_take(struct logread *l, int err)
     logread_free(l);
 }
 
-// --- JSON --------------------------------------------------------------------------------------
+// --- JSON ---
 
 static void put_lines(struct logread *l, const struct store_lines *lines)
 {
@@ -94,7 +94,7 @@ static void reply_json_take(struct logread *l)
     buf_fini(&b);
 }
 
-// --- text --------------------------------------------------------------------------------------
+// --- text ---
 
 static void on_abort(struct http_request *req, void *arg)
 {
@@ -179,7 +179,7 @@ static void go_on_text(struct logread *l, const struct store_lines *lines, bool 
     }
 }
 
-// --- pages -------------------------------------------------------------------------------------
+// --- pages ---
 
 // Takes note of what a page says of the whole. True: nothing more is wanted, or there is nothing
 // more.
@@ -251,7 +251,7 @@ static int ask_lines(struct logread *l)
     return 0;
 }
 
-// --- the job's row -----------------------------------------------------------------------------
+// --- the job's row ---
 
 // Where the reading begins: lines before the log was last started anew are none of it.
 static uint32_t start_of(const struct logread *l)
@@ -302,7 +302,7 @@ static int ask_row(struct logread *l)
     return 0;
 }
 
-// --- the question ------------------------------------------------------------------------------
+// --- the question ---
 
 // Whichever of the two the client names first; JSON when it names neither.
 static bool wants_text(const struct http_request *req)

@@ -8,7 +8,7 @@
 #include "ingest/report_answer.h"
 #include "wire/url.h"
 
-// --- answers -----------------------------------------------------------------------------------
+// --- answers ---
 
 static int status_created(const struct submit *s)
 {
@@ -128,7 +128,7 @@ static void choose_answer(struct call *c)
     }
 }
 
-// --- calls -------------------------------------------------------------------------------------
+// --- calls ---
 
 #define MADE_ID_BYTES 20
 
@@ -183,7 +183,7 @@ static void handle_call(struct http_request *req, struct hub_worker *hub, enum j
     call_send_take(c);
 }
 
-// --- the table ---------------------------------------------------------------------------------
+// --- the table ---
 
 #define JOB_CALLS(X)                                                                               \
     X(create_deployment, POST, "/api/v1/deployments", DEPLOYMENT, CREATE)                          \

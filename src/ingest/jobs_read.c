@@ -17,7 +17,7 @@
 #define LIST_DEFAULT 100
 #define LIST_MAX     300
 
-// --- one job -----------------------------------------------------------------------------------
+// --- one job ---
 
 // A GET under way.
 struct one {
@@ -143,7 +143,7 @@ static void handle_one(struct http_request *req, struct hub_worker *hub, enum jo
     hub->ask->snapshot(hub->ask, r);
 }
 
-// --- lists -------------------------------------------------------------------------------------
+// --- lists ---
 
 struct listing {
     struct http_request *req; // one reference
@@ -333,7 +333,7 @@ static void handle_list(struct http_request *req, struct hub_worker *hub, enum j
     hub->ask->read(hub->ask, r);
 }
 
-// --- the table ---------------------------------------------------------------------------------
+// --- the table ---
 
 #define COLLECTIONS(X)                                                                             \
     X(deployment, "/api/v1/deployments", DEPLOYMENT)                                               \

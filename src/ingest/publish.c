@@ -11,7 +11,7 @@
 #include "ingest/report_answer.h"
 #include "wire/cursor.h"
 
-// --- answers -----------------------------------------------------------------------------------
+// --- answers ---
 
 static void put_single(struct buf *b, const struct submit *s)
 {
@@ -48,7 +48,7 @@ static void put_batch(struct buf *b, const struct submit *s)
     buf_putc(b, ']');
 }
 
-// --- bodies ------------------------------------------------------------------------------------
+// --- bodies ---
 
 // Adds one event. False: refused, and the call is gone.
 static bool add(struct call *c, struct json_val object)

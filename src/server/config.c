@@ -138,8 +138,7 @@ static int set_scalar(struct config *c, const struct config_key *k, struct str t
     return 0;
 }
 
-// --- YAML: a mapping of sections, each a mapping of keys, each a scalar or a sequence of scalars
-// -------------------
+// --- YAML: a mapping of sections, each a mapping of keys ---
 
 struct reading {
     struct config *config;
@@ -305,8 +304,7 @@ int config_read_file(struct config *c, const char *path, struct config_fault *fa
     return err;
 }
 
-// --- the environment
-// ---------------------------------------------------------------------------------------------
+// --- the environment ---
 
 static int read_variable(struct config *c, struct str name, struct str value,
                          struct config_fault *fault)

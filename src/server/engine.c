@@ -67,8 +67,7 @@ static struct engine *errand_engine(struct mail *m, struct errand **ret)
     return e->engine;
 }
 
-// --- the store's writer and the sync thread
-// ------------------------------------------------------------------------
+// --- the store's writer and the sync thread ---
 
 static void note_store(struct engine *e, int err, const char *what)
 {
@@ -143,8 +142,7 @@ static void do_sync(struct mail *m)
     actor_post(&e->sequencing, m, synced);
 }
 
-// --- what the sequencer asks
-// -----------------------------------------------------------------------------------------
+// --- what the sequencer asks ---
 
 static void on_load(void *ctx, struct store_load *load)
 {
@@ -241,8 +239,7 @@ static int64_t sequencing_tick(void *ctx)
     return next;
 }
 
-// --- maintenance
-// -------------------------------------------------------------------------------------------------
+// --- maintenance ---
 
 static void give_tasks(struct mail *m)
 {
@@ -272,8 +269,7 @@ static int64_t upkeep_tick(void *ctx)
     return INT64_MAX; // its end is a mail, after which this is called again
 }
 
-// --- what workers ask
-// ----------------------------------------------------------------------------------------------
+// --- what workers ask ---
 
 static void do_submit(struct mail *m)
 {
@@ -330,8 +326,7 @@ void engine_snapshot(struct engine *e, struct snapshot_req *r, void (*home)(stru
     actor_post(&e->sequencing, &r->mail, do_snapshot);
 }
 
-// --- life
-// --------------------------------------------------------------------------------------------------------
+// --- life ---
 
 static bool adopt(void *ctx, struct job *j)
 {

@@ -52,8 +52,7 @@ static int complain(const char *text)
     return 1;
 }
 
-// --- configuration
-// ---------------------------------------------------------------------------------------------------
+// --- configuration ---
 
 static int read_config(struct server *s, const struct server_options *o)
 {
@@ -84,8 +83,7 @@ static int read_config(struct server *s, const struct server_options *o)
     return 0;
 }
 
-// --- listening
-// -------------------------------------------------------------------------------------------------------
+// --- listening ---
 
 struct address {
     struct str host;
@@ -171,8 +169,7 @@ static int listen_all(struct server *s, const struct server_options *o)
     return failed;
 }
 
-// --- starting
-// ----------------------------------------------------------------------------------------------------------
+// --- starting ---
 
 static void on_moved(void *ctx)
 {
@@ -255,8 +252,7 @@ static int start_workers(struct server *s, unsigned workers)
     return 0;
 }
 
-// --- stopping
-// ----------------------------------------------------------------------------------------------------------
+// --- stopping ---
 
 static void poll_drain(struct timer *t)
 {

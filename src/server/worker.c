@@ -43,8 +43,7 @@ struct worker {
     unsigned under_way; // submits not yet answered
 };
 
-// --- answers come home
-// -------------------------------------------------------------------------------------------
+// --- answers come home ---
 
 // The loop outlives every answer: worker_stop waits for them.
 static void go_home(struct worker *w, struct mail *m, void (*run)(struct mail *m))
@@ -119,8 +118,7 @@ static void worker_snapshot(struct ask *a, struct snapshot_req *r)
     engine_snapshot(w->cfg.engine, r, snapshot_answered);
 }
 
-// --- the log
-// -----------------------------------------------------------------------------------------------------
+// --- the log ---
 
 static void on_wake(struct mail *m)
 {
@@ -161,8 +159,7 @@ static void on_count(struct timer *t)
     loop_timer_after(w->loop, t, COUNT_MS);
 }
 
-// --- life
-// --------------------------------------------------------------------------------------------------------
+// --- life ---
 
 static void take_connection(struct accept_target *t, const struct accepted *a)
 {

@@ -22,7 +22,7 @@
 
 #define START_WALL_MS 1764000000000
 
-// --- life ------------------------------------------------------------------------------------
+// --- life ---
 
 static void open_sqlite(struct contract *c)
 {
@@ -137,7 +137,7 @@ int contract_run(const char *name, const struct CMUnitTest *tests, unsigned coun
     return failed;
 }
 
-// --- makers ----------------------------------------------------------------------------------
+// --- makers ---
 
 unsigned contract_words(const char *text, struct str *words, unsigned max)
 {
@@ -282,7 +282,7 @@ unsigned contract_upkeep(struct contract *c, const struct store_policy *policy)
     return batches;
 }
 
-// --- readers ---------------------------------------------------------------------------------
+// --- readers ---
 
 void contract_read(struct contract *c, const char *topics, uint64_t after, struct store_page *page)
 {

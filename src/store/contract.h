@@ -47,7 +47,7 @@ void contract_reopen(struct contract *c, enum contract_end how);
 struct CMUnitTest;
 int contract_run(const char *name, const struct CMUnitTest *tests, unsigned count);
 
-// --- makers: everything is added to the batch; ids and times rise by themselves --------------
+// --- makers: everything is added to the batch; ids and times rise by themselves ---
 
 struct contract_job {
     enum job_kind kind;
@@ -74,7 +74,7 @@ void contract_commit(struct contract *c); // must succeed
 // Carries out upkeep until there is none left; returns how many batches it took.
 unsigned contract_upkeep(struct contract *c, const struct store_policy *policy);
 
-// --- readers ---------------------------------------------------------------------------------
+// --- readers ---
 
 // A page of topics separated by spaces, checked for what every page must be. store_page_fini is the
 // caller's.

@@ -39,7 +39,7 @@ static int injected(struct model *m, enum model_call call)
     return err;
 }
 
-// --- writing --------------------------------------------------------------------------------
+// --- writing ---
 
 static void load_idem(const struct model *m, struct store_load_idem *want, int64_t wall_ms)
 {
@@ -158,7 +158,7 @@ static int model_save_clean(struct store *s, uint64_t last_id)
     return 0;
 }
 
-// --- reading --------------------------------------------------------------------------------
+// --- reading ---
 
 static struct store_reader *model_reader_new(struct store *s)
 {
@@ -377,7 +377,7 @@ static int model_read_open(struct store_reader *r, bool (*fn)(void *ctx, struct 
     return 0;
 }
 
-// --- upkeep ---------------------------------------------------------------------------------
+// --- upkeep ---
 
 static struct model_task *propose(struct store_task **list, enum model_task_what what,
                                   int64_t cutoff_ms)
@@ -460,7 +460,7 @@ static int model_checkpoint(struct store_reader *r)
     return 0;
 }
 
-// --- life -----------------------------------------------------------------------------------
+// --- life ---
 
 static void drop_unsynced(struct model *m)
 {

@@ -44,7 +44,7 @@ static void idem_fini(struct model_idem *m)
     disown(m->row.answer);
 }
 
-// --- life -----------------------------------------------------------------------------------
+// --- life ---
 
 void model_state_init(struct model_state *st, const struct hash_key *key)
 {
@@ -113,7 +113,7 @@ void model_state_copy(struct model_state *to, const struct model_state *from)
     }
 }
 
-// --- looking --------------------------------------------------------------------------------
+// --- looking ---
 
 struct job *model_state_row(const struct model_state *st, enum job_kind kind, struct str id,
                             uint32_t attempt)
@@ -136,7 +136,7 @@ bool model_state_is_log_of(const struct event *e, enum job_kind kind, struct str
            str_eq(e->job_id, id);
 }
 
-// --- removing -------------------------------------------------------------------------------
+// --- removing ---
 
 struct removing {
     struct model_state *state;
@@ -292,7 +292,7 @@ static void run_task(struct removing *r, struct model_task *t)
     UNREACHABLE();
 }
 
-// --- batches --------------------------------------------------------------------------------
+// --- batches ---
 
 static void put_row(struct model_state *st, struct job *row)
 {

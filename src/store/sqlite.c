@@ -169,7 +169,7 @@ int64_t db_topic(struct db *db, struct str name)
     return get_int(s);
 }
 
-// --- connections -----------------------------------------------------------------------------
+// --- connections ---
 
 static void db_close(struct db *db)
 {
@@ -217,7 +217,7 @@ static int64_t pragma_int(struct db *db, const char *text)
     return value;
 }
 
-// --- the calls that are one statement --------------------------------------------------------
+// --- the calls that are one statement ---
 
 static int meta_set(struct db *db, const char *key, int64_t value)
 {
@@ -354,7 +354,7 @@ static const struct store_ops sqlite_ops = {
     .free = sqlite_free,
 };
 
-// --- opening ---------------------------------------------------------------------------------
+// --- opening ---
 
 #define FAULT_MAX 256
 

@@ -50,7 +50,7 @@ int sqlite_read_open(struct store_reader *base, bool (*fn)(void *ctx, struct job
     return err == -E_BAD_JSON ? -E_IO : err;
 }
 
-// --- lists -----------------------------------------------------------------------------------
+// --- lists ---
 
 // `next` is "<created>-<id>" of the last one given.
 static int parse_next(struct str text, int64_t *created, struct str *id)
@@ -102,7 +102,7 @@ int sqlite_read_jobs(struct store_reader *base, const struct store_jobs_query *q
     return err ? err : db_error(rc);
 }
 
-// --- lines -----------------------------------------------------------------------------------
+// --- lines ---
 
 static int latest_attempt(struct store_reader *base, const struct store_lines_query *q,
                           uint32_t *ret)

@@ -25,7 +25,7 @@ struct collecting {
     uint64_t bound; // forward: complete up to here; backward: complete above here
 };
 
-// --- rows as events --------------------------------------------------------------------------
+// --- rows as events ---
 
 static int make(const struct event_init *init, const struct hash_key *key, struct event **ret)
 {
@@ -88,7 +88,7 @@ int sqlite_row_chunk(sqlite3_stmt *s, int column, const struct hash_key *key,
     return each_of(column_str(s, column), (struct event_init){.kind = KIND_NONE}, key, fn, ctx);
 }
 
-// --- collecting ------------------------------------------------------------------------------
+// --- collecting ---
 
 static bool on_topics(const struct event *e, const struct store_query *q)
 {
@@ -259,7 +259,7 @@ static int take_topic(struct collecting *c, struct str topic)
     return t > 0 ? take_by(c, S_F_CHUNK, S_B_CHUNK, ROWS_CHUNK, t, STR_NONE) : (int)t;
 }
 
-// --- giving out ------------------------------------------------------------------------------
+// --- giving out ---
 
 static int by_id(const void *a, const void *b)
 {

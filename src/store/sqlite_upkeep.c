@@ -31,7 +31,7 @@ static struct task *task_of(struct store_task *t)
     return CONTAINER_OF(t, struct task, base);
 }
 
-// --- proposing -------------------------------------------------------------------------------
+// --- proposing ---
 
 static int64_t ask_int(struct db *db, enum statement which, int64_t a, int64_t b)
 {
@@ -173,7 +173,7 @@ int sqlite_checkpoint(struct store_reader *r)
     return rc == SQLITE_BUSY ? 0 : db_error(rc);
 }
 
-// --- carrying out ----------------------------------------------------------------------------
+// --- carrying out ---
 
 struct removing {
     struct sqlite_store *store;

@@ -12,7 +12,7 @@
 #define BATCH_ARENA_BYTES ((size_t)256 << 20)
 #define CHUNK_BYTES_MAX   ((size_t)512 << 20)
 
-// --- load ------------------------------------------------------------------------------------
+// --- load ---
 
 int sqlite_read_row(sqlite3_stmt *stmt, struct job **ret)
 {
@@ -84,7 +84,7 @@ int sqlite_load(struct store *base, struct store_load *load)
     return err;
 }
 
-// --- chunks of a commit: one per job's log, and one per explicit topic -----------------------
+// --- chunks of a commit: one per job's log, and one per explicit topic ---
 
 struct group {
     struct group *next;
@@ -295,7 +295,7 @@ static int write_events(struct sqlite_store *store, const struct store_batch *b)
     return err;
 }
 
-// --- rows ------------------------------------------------------------------------------------
+// --- rows ---
 
 static int write_older(struct db *db, int64_t ref, uint32_t attempt)
 {

@@ -17,7 +17,7 @@ static const struct contract_job deployment = {KIND_DEPLOYMENT, "D-1", "alice", 
 static const struct contract_job ticket = {KIND_TICKET, "K-1", "bob", NULL, 1};
 static const struct contract_job build = {KIND_BUILD, "caf\xc3\xa9", NULL, "site", 1};
 
-// --- events ----------------------------------------------------------------------------------
+// --- events ---
 
 #define EVENTS_MAX 16
 
@@ -189,8 +189,7 @@ static void test_backward(void **state)
         store_page_init(&page);
         assert_int_equal(c->store->ops->read(c->reader, &q, &page), 0);
         for (unsigned i = 0; i < page.count; i++) {
-            assert_int_equal(page.events[i]->id,
-                             before - 2 * (page.count - i));
+            assert_int_equal(page.events[i]->id, before - 2 * (page.count - i));
         }
         seen += page.count;
         bool more = page.more;
@@ -203,7 +202,7 @@ static void test_backward(void **state)
     assert_int_equal(seen, 25);
 }
 
-// --- logs ------------------------------------------------------------------------------------
+// --- logs ---
 
 static void read_lines(struct contract *c, struct store_lines_query q, struct store_lines *ret)
 {
@@ -317,7 +316,7 @@ static void test_lines_by_attempt(void **state)
     store_lines_fini(&l);
 }
 
-// --- jobs ------------------------------------------------------------------------------------
+// --- jobs ---
 
 static void test_jobs_rows(void **state)
 {
@@ -499,7 +498,7 @@ static void test_open_jobs(void **state)
     assert_int_equal(count, 0);
 }
 
-// --- removal ---------------------------------------------------------------------------------
+// --- removal ---
 
 static void test_removed_jobs_leave_gaps(void **state)
 {
@@ -664,7 +663,7 @@ static void test_quota(void **state)
     store_page_fini(&page);
 }
 
-// --- ends ------------------------------------------------------------------------------------
+// --- ends ---
 
 static void test_reopen(void **state)
 {

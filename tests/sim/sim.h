@@ -40,8 +40,7 @@ const char *plant_name(enum plant p);
 
 struct world;
 
-// --- ledger.c
-// ------------------------------------------------------------------------------------------------------
+// --- ledger.c ---
 
 // One event that became visible: the truth that everything else is compared to.
 struct truth {
@@ -84,8 +83,7 @@ void ledger_restart(struct ledger *l, struct world *w, bool power_loss);
 // At the end, with everything at rest: the store holds what was acknowledged and what was shown.
 void ledger_check_store(struct ledger *l, struct world *w);
 
-// --- client.c
-// ------------------------------------------------------------------------------------------------------
+// --- client.c ---
 
 // One topic of a client, from when on it is owed events.
 struct owed {
@@ -122,8 +120,7 @@ void client_unsubscribe(struct client *c);
 void client_drain(struct client *c); // its socket takes bytes again
 void client_fini(struct client *c);
 
-// --- producer.c
-// ----------------------------------------------------------------------------------------------------
+// --- producer.c ---
 
 struct producer {
     struct world *w;
@@ -142,8 +139,7 @@ void producer_step(struct producer *p);
 void producer_lose(struct producer *p);
 void publish_step(struct world *w); // an event on explicit topics
 
-// --- world.c
-// -------------------------------------------------------------------------------------------------------
+// --- world.c ---
 
 enum action_what { ACT_LOAD, ACT_COMMIT, ACT_SYNC, ACT_RESERVE, ACT_READ, ACT_SNAPSHOT, ACT_TASKS };
 

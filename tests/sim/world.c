@@ -31,8 +31,7 @@ bool chance(struct world *w, unsigned percent)
     return below(w, 100) < percent;
 }
 
-// --- questions under way
-// -----------------------------------------------------------------------------------------------
+// --- questions under way ---
 
 static void put_action(struct world *w, enum action_what what, void *arg, uint64_t top)
 {
@@ -140,8 +139,7 @@ static void act(struct world *w)
     answer(w, &a);
 }
 
-// --- the hub's own calls
-// -----------------------------------------------------------------------------------------------
+// --- the hub's own calls ---
 
 static void on_load(void *ctx, struct store_load *load)
 {
@@ -224,8 +222,7 @@ void world_submit_take(struct world *w, struct submit *s)
     sequencer_submit_take(w->sequencer, s, w->now);
 }
 
-// --- start, crash, end
-// ---------------------------------------------------------------------------------------------------
+// --- start, crash, end ---
 
 static bool adopt(void *ctx, struct job *j)
 {
