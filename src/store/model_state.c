@@ -315,7 +315,6 @@ uint64_t model_state_apply(struct model_state *st, const struct store_batch *b)
         remove_job(&r, b->removes[i].kind, b->removes[i].id);
     }
     for (unsigned i = 0; i < b->events_count; i++) {
-        ASSERT(st->events_count == 0 || st->events[st->events_count - 1]->id < b->events[i]->id);
         PUT(st->events, st->events_count, st->events_cap, event_ref(b->events[i]));
     }
     for (unsigned i = 0; i < b->jobs_count; i++) {

@@ -138,8 +138,10 @@ static void acknowledged(struct world *w, const struct submit *s)
 {
     for (unsigned i = 0; i < s->count; i++) {
         uint64_t id = s->items[i].id;
-        bool unseen =
-            s->answer.duplicate && may_be_memory(&s->items[i]) && !ledger_find(&w->ledger, id);
+        const struct job *j = s->answer.job;
+        bool progress = (j && id == j->progress_event_id) ||
+                        (s->answer.duplicate && may_be_memory(&s->items[i]));
+        bool unseen = w->crashes && progress && !ledger_find(&w->ledger, id);
         if (id && !w->dead && !unseen) {
             ledger_ack(&w->ledger, id, s->answer.reached);
         }
