@@ -74,7 +74,7 @@ static void test_addresses(void **state)
     } rows[] = {
         {"http://127.0.0.1:8000", "127.0.0.1", "8000", "127.0.0.1:8000"},
         {"http://localhost", "localhost", "80", "localhost"},
-        {"http://Example.com:80/", "example.com", "80", "example.com"},
+        {"http://HUB.example.com:80/", "hub.example.com", "80", "hub.example.com"},
         {"http://[::1]:8000", "::1", "8000", "[::1]:8000"},
         {"http://[::1]", "::1", "80", "[::1]"},
         {"https://127.0.0.1", NULL, NULL, NULL},

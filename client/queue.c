@@ -102,10 +102,13 @@ void queue_log(struct queue *q, enum clairon_level level, struct str line, bool 
     if (q->ended) {
         return;
     }
-    bool room = room_again(q);
+    if (!room_again(q)) {
+        q->dropped++;
+        return;
+    }
     do {
         size_t len = put_piece(q, level, line, cont);
-        if (!room || !put(q, REPORT_LOG, 0, RESERVE_BYTES)) {
+        if (!put(q, REPORT_LOG, 0, RESERVE_BYTES)) {
             q->dropping = true;
             q->dropped++;
             return;
