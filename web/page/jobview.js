@@ -88,8 +88,7 @@ export class JobView {
     this.#drawBar(job, tone);
     setText(byId('project'), job?.project ?? job?.name ?? '');
     setText(byId('step'), stepOf(job));
-    setText(byId('message'), job ? job.message ?? '' : 'Nothing is known of it yet. It appears here as soon as it starts.');
-    this.#drawOutcome(job);
+    this.#drawWords(job, tone);
     this.#drawCancel(job);
     this.#drawLog();
     this.#showFacts();
@@ -112,13 +111,19 @@ export class JobView {
     document.title = `${job && known && !hasEnded(job) ? `${percent(progress)} ` : ''}${MARKS[tone] ?? ''} ${this.#id} · Clairon`;
   }
 
-  #drawOutcome(job) {
-    for (const name of ['error', 'result']) {
-      const value = job?.[name];
-      const there = value !== null && value !== undefined && value !== '' && !isOnlyExit(value);
-      byId(name).hidden = !there;
-      setText(byId(`${name}-text`), there ? readable(value) : '');
-    }
+  // Message, error and result. An error that only repeats the message is shown once.
+  #drawWords(job, tone) {
+    const error = tone === 'off' && job?.error === job?.message ? null : job?.error;
+    const message = error && error === job.message ? '' : job?.message ?? '';
+    setText(byId('message'), job ? message : 'Nothing is known of it yet. It appears here as soon as it starts.');
+    this.#drawOutcome('error', error);
+    this.#drawOutcome('result', isOnlyExit(job?.result) ? null : job?.result);
+  }
+
+  #drawOutcome(name, value) {
+    const there = value !== null && value !== undefined && value !== '';
+    byId(name).hidden = !there;
+    setText(byId(`${name}-text`), there ? readable(value) : '');
   }
 
   #drawCancel(job) {
