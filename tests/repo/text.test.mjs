@@ -14,7 +14,7 @@ const texts = files.filter((file) => !BINARY.test(file)).map((file) => [file, re
 
 // Hosts that a URL may name: names without a dot and addresses, names reserved for examples, and names that are only
 // identifiers or the home of a convention we name.
-const HOSTS = [/^[^.]*$/, /^127(\.\d+){3}$|^0\.0\.0\.0$|^\[/, /(^|\.)example\.(com|org|net)$/, /\.(test|invalid|example|localhost)$/,
+const HOSTS = [/^[^.]*$/, /^127(\.\d+){3}$|^0\.0\.0\.0$|^\[/, /(^|\.)example\.(com|org|net)$/i, /\.(test|invalid|example|localhost)$/,
   /^(www\.w3\.org|keepachangelog\.com|semver\.org)$/];
 
 test('every source names its licence in its first lines', () => {
