@@ -398,7 +398,7 @@ int clairon_publish(struct clairon_http *h, const char *topic, const char *type,
     buf_putc(&body, '}');
     const struct clairon_request req = {
         .method = "POST", .path = "/api/v1/publish", .body = str_span(buf_str(&body))};
-    struct clairon_response res;
+    struct clairon_response res = {0};
     int r = body.failed ? client_fail(err, CLAIRON_BAD_ARGUMENT, "the event is too large")
                         : clairon_http_request(h, &req, &res, err);
     buf_fini(&body);
