@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -435,8 +436,7 @@ static void test_jobs_listed(void **state)
             assert_int_equal(c->store->ops->read_jobs(c->reader, &q, &l), 0);
             assert_in_range(l.count, 0, cases[i].limit);
             for (unsigned k = 0; k < l.count; k++) {
-                unsigned number = 0;
-                (void)sscanf(l.jobs[k]->id, "j-%u", &number);
+                unsigned number = (unsigned)strtoul(l.jobs[k]->id + 2, NULL, 10);
                 assert_false(seen[number]);
                 seen[number] = true;
                 assert_true(l.jobs[k]->created_ms <= before);
