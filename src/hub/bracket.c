@@ -176,14 +176,16 @@ static void start(struct session *s, struct bracket *b)
     struct realm *realm = s->fanout->realm;
     check_topics(s, b);
     struct cursor since;
+    // Not just what this worker has come to: what was acknowledged before the client asked comes
+    // in its bracket.
+    uint64_t visible = memlog_visible(realm->log);
     if (b->since_text.p && cursor_parse(b->since_text, &since) == 0 &&
         realm_cursor_known(realm, since)) {
         // Ids above what is visible were reserved but never used: nothing is missing up to there.
-        uint64_t visible = memlog_visible(realm->log);
         b->since_known = true;
         b->since = since.id < visible ? since.id : visible;
     }
-    b->target = s->position > b->since ? s->position : b->since;
+    b->target = visible;
 }
 
 // --- telling ---

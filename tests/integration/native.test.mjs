@@ -170,6 +170,19 @@ test('who comes back with a cursor gets what it missed, once', async (t) => {
   assert.ok(number(got.at(-1).cursor) >= number(got.at(-2).id));
 });
 
+test('what was acknowledged before the question is in the bracket', async (t) => {
+  const hub = await startHub({ t });
+  const sockets = await Promise.all(Array.from({ length: 4 }, () => open(hub)));
+  for (let n = 0; n < 40; n++) {
+    const since = sockets[0].hello.data.cursor;
+    const id = await publish(hub, `t${n}`, { n });
+    const brackets = await Promise.all(sockets.map((ws) => ws.subscribe(`t${n}`, { since })));
+    for (const got of brackets) {
+      assert.deepEqual(got.map(({ type, id: own }) => own ?? type), ['subscribed', id, 'caught_up']);
+    }
+  }
+});
+
 test('a restart of the hub in between loses nothing', async (t) => {
   const hub = await startHub({ t });
   const ws = await open(hub);
