@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str text = fuzz_input(data, size);
     struct buf bodies[FUZZ_CUTS], coded, again;
     size_t used[FUZZ_CUTS], used_again;
-    int rc[FUZZ_CUTS];
+    int rc[FUZZ_CUTS] = {0};
     for (enum fuzz_cut cut = 0; cut < FUZZ_CUTS; cut++) {
         buf_init(&bodies[cut], BODY_MAX);
         rc[cut] = decode(text, cut, &bodies[cut], &used[cut]);

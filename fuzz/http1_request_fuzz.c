@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str text = fuzz_input(data, size);
     struct http1_request *r[FUZZ_CUTS];
-    int rc[FUZZ_CUTS];
+    int rc[FUZZ_CUTS] = {0};
     const struct http1_limits *both[] = {&http1_limits_default, &tight};
     for (int i = 0; i < FUZZ_CUTS; i++) {
         r[i] = malloc(sizeof(*r[i]));

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-#define LINES_PIECE_BYTES_MAX (64 * 1024)
+#define LINES_PIECE_BYTES_MAX ((size_t)64 * 1024)
 
 struct lines {
     // A line without its end; `cont`: it goes on from the one before, which was too long.
