@@ -67,7 +67,7 @@ struct clairon_reporter {
     int64_t renew_at_ms;
     size_t batch_bytes_max;
     struct buf body;
-    bool warned_refusal, cancel_told;
+    bool warned_refusal, warned_away, cancel_told;
 };
 
 // What an answer to a report says.
@@ -130,7 +130,7 @@ static bool pause_after(struct clairon_reporter *r, unsigned tries, int retry_af
                         const struct clairon_error *why)
 {
     pthread_mutex_lock(&r->lock);
-    bool first = !r->tried && r->phase == OPENING;
+    bool opening = r->phase == OPENING;
     r->tried = true;
     r->why = *why;
     pthread_cond_broadcast(&r->changed);
@@ -144,7 +144,8 @@ static bool pause_after(struct clairon_reporter *r, unsigned tries, int retry_af
     int64_t until_ms = clock_now().mono_ms + ms;
     bool flushing = r->flushing;
     pthread_mutex_unlock(&r->lock);
-    if (first || tries == TRIES_BEFORE_WARNING) {
+    if (!r->warned_away && (opening || tries >= TRIES_BEFORE_WARNING)) {
+        r->warned_away = true;
         char text[400];
         snprintf(text, sizeof(text), "%s; the reports wait until the hub is back", why->message);
         warn(r, text);
@@ -175,6 +176,7 @@ static int deliver(struct clairon_reporter *r, const char *path, struct answer *
         }
         if (e == 0 && res.status < 300) {
             read_answer(span_str(res.body), ret);
+            r->warned_away = false;
             if (ret->cancel_requested) {
                 tell_cancel(r);
             }

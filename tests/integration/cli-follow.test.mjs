@@ -146,7 +146,8 @@ test('watch on a terminal: the log above, a bar below, colours kept and nothing 
   assert.ok(screen.includes('\x1b[32mgreen\x1b[0m '), 'colours stay');
   assert.equal(screen.includes('\x1b[2J'), false, 'nothing clears the screen');
   assert.equal(screen.includes('\x1b]'), false, 'nothing sets the title');
-  assert.match(screen, /\x1b\[0m plain\x1b\[0m\r?\n(.*\r\x1b\[K)?second\r?\n/, 'each line is alone on its row');
+  const rows = screen.split('\n').map((row) => row.replace(/\r+$/, '').split('\r\x1b[K').at(-1));
+  assert.ok(rows.includes('second') && rows.includes('\x1b[32mgreen\x1b[0m plain\x1b[0m'), 'each line is alone on its row');
   assert.match(last(screen), /build:t completed after 0:0\d/);
   const bars = screen.split('\r').filter((part) => part.includes('%')).map((part) => part.replace(/\x1b\[[0-9;]*[A-Za-z]/g, '').split('\n')[0]);
   assert.ok(bars.every((bar) => bar.length < 60), 'a bar never wraps');
