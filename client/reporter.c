@@ -260,7 +260,7 @@ static bool survive(struct clairon_reporter *r, const struct clairon_error *why)
 static bool open_job(struct clairon_reporter *r)
 {
     struct clairon_error why;
-    struct answer answer;
+    struct answer answer = {0};
     const struct report_start start = {
         .id = r->id, .project = r->project, .name = r->name, .lease_s = LEASE_S};
     begin_report(r);
@@ -287,7 +287,7 @@ static bool open_job(struct clairon_reporter *r)
 static bool renew(struct clairon_reporter *r)
 {
     struct clairon_error why;
-    struct answer answer;
+    struct answer answer = {0};
     begin_report(r);
     report_put_lease(&r->body, LEASE_S);
     int e = end_report(r, REPORT_LEASE, CLAIRON_SUCCEEDED, &answer, &why);
@@ -302,7 +302,7 @@ static bool deliver_batch(struct clairon_reporter *r, const struct batch *b)
     unsigned count = b->lines;
     do {
         struct clairon_error why;
-        struct answer answer;
+        struct answer answer = {0};
         count = count < b->lines - at ? count : b->lines - at;
         begin_report(r);
         size_t head = r->body.len;
