@@ -9,15 +9,10 @@
 
 static void on_gaps(struct read_req *r)
 {
-    struct fanout *f = r->owner;
-    struct session *s = r->ctx;
-    f->in_flight--;
+    struct session *s = session_answered(r);
     if (!s) {
-        read_req_free(r);
         return;
     }
-    s->reading = NULL;
-    session_wake(s);
     if (r->err) {
         read_req_free(r); // still STAGE_GAPS: asked again
         return;
@@ -60,12 +55,7 @@ enum reading bracket_ask_gaps(struct session *s, struct bracket *b)
     r->query.topics = topics;
     r->query.after = b->since;
     r->query.upto = memlog_visible(s->fanout->realm->log);
-    r->done = on_gaps;
-    r->ctx = s;
-    r->owner = s->fanout;
-    s->reading = r;
-    s->fanout->in_flight++;
-    s->fanout->ask->read(s->fanout->ask, r);
+    session_ask(s, r, on_gaps);
     return READING_WAITS;
 }
 
@@ -179,15 +169,10 @@ enum reading bracket_ask_jobs(struct session *s, struct bracket *b)
 
 static void on_tail(struct read_req *r)
 {
-    struct fanout *f = r->owner;
-    struct session *s = r->ctx;
-    f->in_flight--;
+    struct session *s = session_answered(r);
     if (!s) {
-        read_req_free(r);
         return;
     }
-    s->reading = NULL;
-    session_wake(s);
     if (r->err) {
         read_req_free(r);
         return;
@@ -230,11 +215,6 @@ enum reading bracket_ask_tails(struct session *s, struct bracket *b)
                                                 .bytes_max = LIMIT_SNAPSHOT_BYTES,
                                                 .last = j->last_line,
                                                 .tail = true};
-    r->done = on_tail;
-    r->ctx = s;
-    r->owner = s->fanout;
-    s->reading = r;
-    s->fanout->in_flight++;
-    s->fanout->ask->read(s->fanout->ask, r);
+    session_ask(s, r, on_tail);
     return READING_WAITS;
 }

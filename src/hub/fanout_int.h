@@ -72,7 +72,12 @@ void session_wake(struct session *s); // will be run; idempotent
 struct sub *session_sub(const struct session *s, struct str topic);
 int session_join(struct session *s, struct str topic, uint64_t from) MUST_CHECK;
 
-// session.c: gives out what the reading selects of (*position, end], from memory or from the store.
+// session.c: asks for `r` on the session's behalf; one question at a time. The answer comes to
+// `done`, which begins by session_answered: the session, to be run again, or NULL when it is gone,
+// and the question with it.
+void session_ask(struct session *s, struct read_req *r, void (*done)(struct read_req *r));
+struct session *session_answered(struct read_req *r);
+// Gives out what the reading selects of (*position, end], from memory or from the store.
 struct selection {
     const struct str *topics; // for the store
     unsigned topics_count;

@@ -110,23 +110,39 @@ static enum reading read_memory(struct session *s, const struct selection *sel, 
 
 // --- pages from the store ---
 
-static void on_page(struct read_req *r)
+void session_ask(struct session *s, struct read_req *r, void (*done)(struct read_req *r))
+{
+    r->done = done;
+    r->ctx = s;
+    r->owner = s->fanout;
+    s->reading = r;
+    s->fanout->in_flight++;
+    s->fanout->ask->read(s->fanout->ask, r);
+}
+
+struct session *session_answered(struct read_req *r)
 {
     struct fanout *f = r->owner;
     struct session *s = r->ctx;
     f->in_flight--;
     if (!s) {
         read_req_free(r);
-        return;
+        return NULL;
     }
     s->reading = NULL;
-    if (r->err) {
+    session_wake(s);
+    return s;
+}
+
+static void on_page(struct read_req *r)
+{
+    struct session *s = session_answered(r);
+    if (s && r->err) {
         read_req_free(r); // asked again: a carrier lets time pass before it answers with an error
-    } else {
+    } else if (s) {
         s->page = r;
         s->page_next = 0;
     }
-    session_wake(s);
 }
 
 static bool page_topics(struct session *s, const struct selection *sel, struct read_req *r)
@@ -157,12 +173,7 @@ static enum reading ask_page(struct session *s, const struct selection *sel, uin
     r->query.upto = end;
     r->query.count_max = PAGE_EVENTS;
     r->query.bytes_max = LIMIT_PAGE_BYTES;
-    r->done = on_page;
-    r->ctx = s;
-    r->owner = s->fanout;
-    s->reading = r;
-    s->fanout->in_flight++;
-    s->fanout->ask->read(s->fanout->ask, r);
+    session_ask(s, r, on_page);
     return READING_WAITS;
 }
 
