@@ -19,7 +19,8 @@ struct lines_fill {
 // `ret` is initialised and has first_kept, last and attempt set.
 int lines_start(struct lines_fill *f, const struct store_lines_query *q,
                 struct store_lines *ret) MUST_CHECK;
-// One log event, in order, skipping none that has lines in [first, last]. Sets `full` when no more are wanted.
+// One log event, in order, skipping none that has lines in [first, last]. Sets `full` when no more
+// are wanted.
 int lines_put(struct lines_fill *f, struct str type, struct str data, int64_t wall_ms) MUST_CHECK;
 
 #endif
