@@ -93,7 +93,7 @@ async function clang(tally) {
 
 // cmocka prints TAP; a test program that prints none (it crashed, or is no cmocka program) counts as one test.
 async function mesonTest(tally, folder, wrap = []) {
-  const log = path.join(REPO, folder, `meson-logs/testlog${wrap.length ? `-${path.basename(wrap[0])}` : ''}.json`);
+  const log = path.join(REPO, folder, 'meson-logs/testlog.json');
   fs.rmSync(log, { force: true });
   const words = [...wrap, 'meson', 'test', '-C', folder, '--no-rebuild', '--num-processes=2', '--timeout-multiplier=4'];
   const { out } = await run(words[0], words.slice(1), { env: { ...SANITIZERS, CMOCKA_MESSAGE_OUTPUT: 'TAP' } });
