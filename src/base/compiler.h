@@ -14,4 +14,13 @@
 #define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
+// Built with AddressSanitizer (gcc says it one way, clang another).
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED_ADDRESS
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED_ADDRESS
+#endif
+#endif
+
 #endif

@@ -48,11 +48,34 @@ static void test_zeroed(void **state)
     mem_free(mem_alloc(0));
 }
 
+static void test_aligned(void **state)
+{
+    (void)state;
+    enum { BYTES = 65536, COUNT = 20 };
+    char *p[COUNT];
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            p[i] = mem_try_aligned(BYTES);
+            assert_non_null(p[i]);
+            assert_int_equal((uintptr_t)p[i] % BYTES, 0);
+            assert_true(p[i][0] == 0 && p[i][BYTES / 2] == 0 && p[i][BYTES - 1] == 0);
+            memset(p[i], 'x', BYTES);
+        }
+        for (size_t i = 0; i < COUNT; i++) {
+            mem_free_aligned(p[(i * 7) % COUNT], BYTES);
+        }
+    }
+    mem_fail_nth(1);
+    assert_null(mem_try_aligned(BYTES));
+    mem_free_aligned(NULL, BYTES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fail_nth),
         cmocka_unit_test(test_zeroed),
+        cmocka_unit_test(test_aligned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
