@@ -313,6 +313,7 @@ void httpd_accept(struct httpd *h, const struct accepted *a, _Atomic(uint32_t) *
     struct conn_config cfg = {
         .loop = h->cfg.loop,
         .metrics = h->cfg.metrics,
+        .sender = h->cfg.sender,
         .ops = &http_conn_ops,
         .arg = hc,
         .rest_bytes_max = rest_bytes_max(h->cfg.limits),

@@ -24,6 +24,7 @@ struct httpd;
 struct httpd_config {
     struct loop *loop;
     struct metrics *metrics; // this thread's
+    struct sender *sender;   // the loop's; NULL: runs are copied and go out alone
     const struct router *router;
     const struct origin_policy *origins;
     const struct http_limits *limits;

@@ -62,6 +62,7 @@ static void leave_open(struct ws *ws, enum ws_state state, int code)
 {
     if (ws->state == OPEN) {
         ws->code = code;
+        conn_take_runs(ws->conn, false); // nothing may follow a Close frame
         loop_task_defer(conn_loop(ws->conn), &ws->task);
     }
     ws->state = state;
@@ -308,6 +309,14 @@ static void on_drained(struct conn *c UNUSED, void *arg)
     }
 }
 
+static void on_blocked(struct conn *c UNUSED, void *arg)
+{
+    struct ws *ws = arg;
+    if (ws->state == OPEN && ws->ops->on_blocked) {
+        ws->ops->on_blocked(ws, ws->arg);
+    }
+}
+
 static void on_stuck(struct conn *c UNUSED, void *arg)
 {
     struct ws *ws = arg;
@@ -340,6 +349,7 @@ static const struct conn_ops ws_conn_ops = {
     .on_data = on_data,
     .on_eof = on_eof,
     .on_drained = on_drained,
+    .on_blocked = on_blocked,
     .on_stuck = on_stuck,
     .on_closed = on_conn_closed,
 };
@@ -401,6 +411,7 @@ bool ws_upgrade(struct http_request *req, struct str protocol, const struct ws_o
     hc->ws = ws;
     hc->phase = HTTP_UPGRADED;
     conn_set_user(hc->conn, &ws_conn_ops, ws);
+    conn_take_runs(hc->conn, true);
     *ret = ws;
     if (hc->httpd->draining) {
         ws_close(ws, 1001, "The hub is going away.");
@@ -464,6 +475,11 @@ size_t ws_unsent_bytes(const struct ws *ws)
 bool ws_is_open(const struct ws *ws)
 {
     return ws->state == OPEN && conn_is_open(ws->conn);
+}
+
+struct conn *ws_conn(const struct ws *ws)
+{
+    return ws->conn;
 }
 
 struct loop *ws_loop(const struct ws *ws)

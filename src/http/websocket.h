@@ -31,6 +31,9 @@ struct ws_ops {
     void (*on_limited)(struct ws *ws, void *arg, struct str message);
     // All that was written is sent, after ws_is_blocked was true or ws_want_drained. May be NULL.
     void (*on_drained)(struct ws *ws, void *arg);
+    // The socket took less of a run than it was given (conn_send_run). Once until on_drained. May
+    // be NULL.
+    void (*on_blocked)(struct ws *ws, void *arg);
     // The code that ended it: the peer's (1005: none given), ours, or 1006: the connection broke.
     void (*on_closed)(struct ws *ws, void *arg, int code);
 };
@@ -59,6 +62,8 @@ void ws_want_drained(struct ws *ws); // on_drained once when the outbox is empty
 size_t ws_unsent_bytes(const struct ws *ws);
 bool ws_is_open(const struct ws *ws);
 
+// Where whole frames that many share are sent to, by conn_send_run. Good until on_closed.
+struct conn *ws_conn(const struct ws *ws);
 struct loop *ws_loop(const struct ws *ws);
 struct metrics *ws_metrics(const struct ws *ws);
 

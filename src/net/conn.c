@@ -9,12 +9,14 @@
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "net/conn_int.h"
 
 enum {
     UNSENT_LOW_WATER_BYTES = 16384, // without it a reader that never reads holds 4 MB of the kernel
@@ -29,15 +31,21 @@ struct conn {
     struct timer timer;    // OPEN: the slow reader's; LINGERING: the end of it
     struct loop *loop;
     struct metrics *metrics;
+    struct sender *sender;
+    struct list blocked_node; // in the sender's list of those to be told
     const struct conn_ops *ops;
     void *arg;
     struct buf rest; // not consumed
     struct buf out;  // written and not sent, behind `sent`
     size_t sent;
+    struct rcbuf *run; // its rest, behind `run_sent`, goes before what is in `out`; NULL: none
+    size_t run_sent;
     int64_t slow_ms, linger_ms;
     enum conn_state state;
     int err;
     bool blocked;
+    bool take_runs;
+    bool pending; // a run of it waits in the sender
     bool want_drained;
     bool offer;    // the rest is offered again at the end of the turn
     bool offering; // inside on_data
@@ -55,6 +63,11 @@ static void close_with(struct conn *c, int err)
     }
     c->state = CLOSED;
     c->err = err;
+    if (c->pending) {
+        c->pending = false;
+        sender_drop(c->sender, c);
+    }
+    list_del(&c->blocked_node);
     loop_watch_del(c->loop, &c->watch);
     close(c->watch.fd);
     c->watch.fd = -1;
@@ -109,31 +122,120 @@ static void all_sent(struct conn *c)
     c->blocked = false;
 }
 
+static bool is_passing(int error)
+{
+    return error == EAGAIN || error == EINTR || error == ENOBUFS;
+}
+
+// The socket took `taken` bytes and no more.
+static void sent_short(struct conn *c, size_t taken)
+{
+    metrics_add(c->metrics, METRIC_SHORT_SENDS, 1);
+    if (c->state == OPEN && (taken > 0 || !timer_armed(&c->timer))) {
+        loop_timer_after(c->loop, &c->timer, c->slow_ms);
+    }
+    c->blocked = true;
+}
+
+static void advance(struct conn *c, size_t taken)
+{
+    if (c->run) {
+        size_t left = rcbuf_str(c->run).len - c->run_sent;
+        size_t of_run = taken < left ? taken : left;
+        c->run_sent += of_run;
+        taken -= of_run;
+        if (of_run == left) {
+            rcbuf_unref(c->run);
+            c->run = NULL;
+        }
+    }
+    c->sent += taken;
+}
+
 // One send of all that waits.
 static void flush(struct conn *c)
 {
-    size_t len = c->out.len - c->sent;
+    size_t len = conn_unsent_bytes(c);
     if (len == 0) {
         return;
     }
-    ssize_t n = send(c->watch.fd, c->out.p + c->sent, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
+    struct iovec parts[2];
+    struct msghdr m = {.msg_iov = parts};
+    if (c->run) {
+        struct str run = rcbuf_str(c->run);
+        parts[m.msg_iovlen++] = (struct iovec){.iov_base = (char *)(uintptr_t)run.p + c->run_sent,
+                                               .iov_len = run.len - c->run_sent};
+    }
+    if (c->out.len > c->sent) {
+        parts[m.msg_iovlen++] =
+            (struct iovec){.iov_base = c->out.p + c->sent, .iov_len = c->out.len - c->sent};
+    }
+    ssize_t n = sendmsg(c->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && !is_passing(errno)) {
         close_with(c, -E_CLOSED);
         return;
     }
     size_t taken = n > 0 ? (size_t)n : 0;
-    c->sent += taken;
     metrics_add(c->metrics, METRIC_BYTES_OUT, (int64_t)taken);
+    advance(c, taken);
     if (taken == len) {
         all_sent(c);
     } else {
-        metrics_add(c->metrics, METRIC_SHORT_SENDS, 1);
-        if (c->state == OPEN && (taken > 0 || !timer_armed(&c->timer))) {
-            loop_timer_after(c->loop, &c->timer, c->slow_ms);
-        }
-        c->blocked = true;
+        sent_short(c, taken);
     }
     update_watch(c);
+}
+
+static void tell_blocked(struct conn *c)
+{
+    if (c->state == OPEN && c->blocked && c->take_runs && c->ops->on_blocked) {
+        c->ops->on_blocked(c, c->arg);
+    }
+}
+
+void conn_tell_blocked(struct list *node)
+{
+    tell_blocked(LIST_ENTRY(node, struct conn, blocked_node));
+}
+
+void conn_run_sent(struct conn *c, struct rcbuf *run, ssize_t n, struct list *blocked)
+{
+    ASSERT(c->pending && !c->run);
+    c->pending = false;
+    size_t taken = n > 0 ? (size_t)n : 0;
+    metrics_add(c->metrics, METRIC_BYTES_OUT, (int64_t)taken);
+    if (taken == rcbuf_str(run).len) {
+        rcbuf_unref(run);
+        return;
+    }
+    if (n < 0 && !is_passing((int)-n)) {
+        rcbuf_unref(run);
+        close_with(c, -E_CLOSED);
+        return;
+    }
+    c->run = run;
+    c->run_sent = taken;
+    sent_short(c, taken);
+    update_watch(c);
+    list_push_back(blocked, &c->blocked_node);
+}
+
+void conn_send_run(struct conn *c, struct rcbuf *run)
+{
+    if (c->state != OPEN || !c->take_runs || rcbuf_str(run).len == 0) {
+        return;
+    }
+    if (!c->sender || c->pending || conn_unsent_bytes(c) > 0) {
+        conn_write_rcbuf(c, run);
+        return;
+    }
+    c->pending = true;
+    sender_push(c->sender, c, run);
+}
+
+void conn_take_runs(struct conn *c, bool on)
+{
+    c->take_runs = on;
 }
 
 char *conn_write_reserve(struct conn *c, size_t len)
@@ -192,7 +294,8 @@ void conn_want_drained(struct conn *c)
 
 size_t conn_unsent_bytes(const struct conn *c)
 {
-    return c->out.len - c->sent;
+    size_t run = c->run ? rcbuf_str(c->run).len - c->run_sent : 0;
+    return run + c->out.len - c->sent;
 }
 
 size_t conn_kernel_unsent_bytes(const struct conn *c)
@@ -353,6 +456,7 @@ static void finish(struct conn *c)
     loop_task_cancel(&c->task);
     buf_fini(&c->rest);
     buf_fini(&c->out);
+    rcbuf_unref(c->run);
     if (c->ops->on_closed) {
         c->ops->on_closed(c, c->arg, c->err);
     }
@@ -362,7 +466,7 @@ static void finish(struct conn *c)
 
 static void send_fin(struct conn *c)
 {
-    if (c->fin_sent || c->out.len > c->sent) {
+    if (c->fin_sent || conn_unsent_bytes(c) > 0) {
         return;
     }
     c->fin_sent = true;
@@ -378,10 +482,16 @@ static void on_task(struct loop_task *t)
     if (c->offer) {
         offer_rest(c);
     }
+    if (c->pending) { // what was written since goes behind it
+        sender_flush(c->sender);
+    }
     if (c->state != CLOSED && !c->blocked) {
         flush(c);
+        if (c->blocked) {
+            tell_blocked(c);
+        }
     }
-    if (c->state == OPEN && c->want_drained && c->out.len == 0) {
+    if (c->state == OPEN && c->want_drained && !c->pending && conn_unsent_bytes(c) == 0) {
         c->want_drained = false;
         if (c->ops->on_drained) {
             c->ops->on_drained(c, c->arg);
@@ -415,6 +525,8 @@ int conn_new_take(const struct conn_config *cfg, int fd, struct conn **ret)
     }
     c->loop = cfg->loop;
     c->metrics = cfg->metrics;
+    c->sender = cfg->sender;
+    list_init(&c->blocked_node);
     c->ops = cfg->ops;
     c->arg = cfg->arg;
     c->slow_ms = cfg->slow_ms;

@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "net/loop.h"
 #include "net/metrics.h"
+#include "net/sender.h"
 
 struct conn;
 
@@ -39,6 +40,9 @@ struct conn_ops {
     void (*on_hangup)(struct conn *c, void *arg);
     // The outbox is empty again after it was blocked, or after conn_want_drained. May be NULL.
     void (*on_drained)(struct conn *c, void *arg);
+    // The socket took less of a run than it was given. Once until on_drained; from sender_flush or
+    // the end of a turn, never from inside conn_send_run. May be NULL.
+    void (*on_blocked)(struct conn *c, void *arg);
     // The peer took no byte for slow_ms while bytes wait. NULL: conn_close.
     void (*on_stuck)(struct conn *c, void *arg);
     // Once, last. `err`: 0 closed by this side or after the peer's end, else -E_* (reset, no
@@ -49,6 +53,7 @@ struct conn_ops {
 struct conn_config {
     struct loop *loop;
     struct metrics *metrics; // of this thread
+    struct sender *sender;   // of the loop; NULL: runs are copied and go out alone
     const struct conn_ops *ops;
     void *arg;
     size_t rest_bytes_max;
@@ -72,11 +77,18 @@ void conn_write_rcbuf(struct conn *c, struct rcbuf *bytes); // borrowed
 char *conn_write_reserve(struct conn *c, size_t len) MUST_CHECK;
 void conn_write_commit(struct conn *c, size_t len);
 
+// Sends a shared, immutable run of bytes together with those of other connections, at the next
+// sender_flush. Takes its own reference while it needs it. What the socket does not take stays as
+// the rest of the run: nothing is copied, unless bytes are unsent already; then it is copied behind
+// them. Does nothing unless runs are on and the connection is open.
+void conn_send_run(struct conn *c, struct rcbuf *run);
+void conn_take_runs(struct conn *c, bool on); // off at first
+
 // From a send that the socket did not take whole until all of it is sent.
 bool conn_is_blocked(const struct conn *c);
 // on_drained is called as soon as the outbox is empty, at the earliest at the end of this turn.
 void conn_want_drained(struct conn *c);
-size_t conn_unsent_bytes(const struct conn *c); // in the outbox
+size_t conn_unsent_bytes(const struct conn *c); // without a run that waits for sender_flush
 // Bytes the kernel holds and has not sent because the peer's window is closed or the network is
 // slow.
 size_t conn_kernel_unsent_bytes(const struct conn *c);
