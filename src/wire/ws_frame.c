@@ -26,6 +26,11 @@ void ws_decoder_fini(struct ws_decoder *d)
     d->closed = true;
 }
 
+bool ws_decoder_at_rest(const struct ws_decoder *d)
+{
+    return !d->closed && d->head_len == 0 && d->message_op == 0 && !d->partial.p;
+}
+
 static int refuse(struct ws_decoder *d, int err, const char *why)
 {
     d->closed = true;

@@ -72,6 +72,9 @@ struct ws_decoder {
 // Allocates nothing.
 void ws_decoder_init(struct ws_decoder *d, enum ws_role role, size_t message_bytes_max);
 void ws_decoder_fini(struct ws_decoder *d); // idempotent
+// It holds nothing of a frame or a message, and decodes as ws_decoder_init left it. Otherwise it may
+// be moved by copying it, between two calls, and the original is then initialised again.
+bool ws_decoder_at_rest(const struct ws_decoder *d);
 // Takes bytes from the front of *p / *len (and unmasks them in place).
 // 0: *ret is the next event; its data holds until the next call or until the input is reused. Call
 // again. -E_AGAIN: the input is used up. Always call until then: only then is the memory of a
