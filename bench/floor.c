@@ -11,7 +11,6 @@
 #include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,12 +312,6 @@ static int listen_on(uint16_t port)
     return fd;
 }
 
-static void on_signal(int number)
-{
-    (void)number;
-    _exit(0);
-}
-
 int main(int argc, char **argv)
 {
     int word = 1;
@@ -332,7 +325,6 @@ int main(int argc, char **argv)
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
-    (void)signal(SIGTERM, on_signal);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     int listener = listen_on((uint16_t)(argc > word ? strtoul(argv[word], NULL, 10) : 0));
     struct epoll_event ready[EVENTS], e = {.events = EPOLLIN, .data.fd = listener};
