@@ -15,19 +15,27 @@ struct rcbuf {
     char bytes[];
 };
 
-struct rcbuf *rcbuf_try_new(struct str bytes)
+struct rcbuf *rcbuf_try_alloc(size_t len, char **ret)
 {
-    if (bytes.len > SIZE_MAX / 2) {
+    if (len > SIZE_MAX / 2) {
         return NULL;
     }
-    struct rcbuf *b = mem_try_alloc(sizeof(*b) + bytes.len);
+    struct rcbuf *b = mem_try_alloc(sizeof(*b) + len);
     if (!b) {
         return NULL;
     }
     atomic_init(&b->refs, 1);
-    b->len = bytes.len;
-    if (bytes.len > 0) {
-        memcpy(b->bytes, bytes.p, bytes.len);
+    b->len = len;
+    *ret = b->bytes;
+    return b;
+}
+
+struct rcbuf *rcbuf_try_new(struct str bytes)
+{
+    char *p;
+    struct rcbuf *b = rcbuf_try_alloc(bytes.len, &p);
+    if (b && bytes.len > 0) {
+        memcpy(p, bytes.p, bytes.len);
     }
     return b;
 }

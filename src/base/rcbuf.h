@@ -13,6 +13,8 @@ struct rcbuf;
 
 // One reference, owned by the caller. NULL without memory.
 struct rcbuf *rcbuf_try_new(struct str bytes) MUST_CHECK;
+// The same with `len` bytes that the caller fills, at *ret, before anyone else sees it.
+struct rcbuf *rcbuf_try_alloc(size_t len, char **ret) MUST_CHECK;
 struct rcbuf *rcbuf_ref(struct rcbuf *b);
 void rcbuf_unref(struct rcbuf *b); // accepts NULL
 struct str rcbuf_str(const struct rcbuf *b);

@@ -5,12 +5,16 @@
 #include "dialect/deployment_view.h"
 #include "dialect/flat.h"
 
+static void put_event(struct buf *out, const struct event *e, const struct sink_encoding *how)
+{
+    frames_put_event(out, deployment_put_event, e, how->epoch);
+}
+
+static const struct sink_variant variant = {
+    .number = VARIANT_DEPLOYMENT, .put = put_event, .send = wsession_send_run};
+
 static const struct flat_view view = {
-    .ops = {.sink = &flat_sink,
-            .variant = VARIANT_DEPLOYMENT,
-            .put_event = deployment_put_event,
-            .message = flat_message,
-            .free = flat_free},
+    .ops = {.sink = &flat_sink, .variant = &variant, .message = flat_message, .free = flat_free},
     .kind = KIND_DEPLOYMENT,
     .put_connected = deployment_put_connected,
     .put_snapshot = deployment_put_snapshot,

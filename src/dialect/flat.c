@@ -66,7 +66,6 @@ void flat_on_bracket_done(void *sink, void *ref)
 }
 
 const struct sink_ops flat_sink = {
-    .event = wsession_event,
     .subscribed = flat_on_subscribed,
     .snapshot = flat_on_snapshot,
     .gap = flat_on_gap,

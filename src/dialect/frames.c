@@ -51,6 +51,18 @@ bool frames_failed(const struct frames *f)
     return f->out.failed || f->message.failed;
 }
 
+void frames_put_event(struct buf *out,
+                      void (*put)(struct frames *f, const struct event *e, uint64_t epoch),
+                      const struct event *e, uint64_t epoch)
+{
+    struct frames f;
+    frames_init(&f);
+    put(&f, e, epoch);
+    buf_put(out, buf_str(&f.out));
+    out->failed = out->failed || frames_failed(&f);
+    frames_fini(&f);
+}
+
 static void put_name(struct buf *b, const char *name)
 {
     buf_put(b, STR(",\""));

@@ -25,6 +25,10 @@ void frames_fini(struct frames *f);
 struct buf *frames_begin(struct frames *f);
 void frames_end(struct frames *f);
 bool frames_failed(const struct frames *f); // out of memory, or larger than any message may be
+// For sink_variant.put: appends what `put` makes of the event; out->failed when that failed.
+void frames_put_event(struct buf *out,
+                      void (*put)(struct frames *f, const struct event *e, uint64_t epoch),
+                      const struct event *e, uint64_t epoch);
 
 // ---- What flat messages are made of. All put `,"name":value`.
 

@@ -189,7 +189,6 @@ static void native_free(struct wsession *w)
 }
 
 static const struct sink_ops sink = {
-    .event = wsession_event,
     .subscribed = on_subscribed,
     .snapshot = on_snapshot,
     .gap = on_gap,
@@ -198,10 +197,17 @@ static const struct sink_ops sink = {
     .bracket_done = on_bracket_done,
 };
 
+static void put_event(struct buf *out, const struct event *e, const struct sink_encoding *how)
+{
+    frames_put_event(out, native_put_event, e, how->epoch);
+}
+
+static const struct sink_variant variant = {
+    .number = VARIANT_NATIVE, .put = put_event, .send = wsession_send_run};
+
 static const struct wsession_ops ops = {
     .sink = &sink,
-    .variant = VARIANT_NATIVE,
-    .put_event = native_put_event,
+    .variant = &variant,
     .pong_cursor = true,
     .message = native_message,
     .free = native_free,

@@ -4,10 +4,17 @@
 
 #include "dialect/ticket_view.h"
 
+static void put_event(struct buf *out, const struct event *e, const struct sink_encoding *how)
+{
+    frames_put_event(out, ticket_put_event, e, how->epoch);
+}
+
+const struct sink_variant ticket_variant = {
+    .number = VARIANT_TICKET, .put = put_event, .send = wsession_send_run};
+
 static const struct flat_view view = {
     .ops = {.sink = &flat_sink,
-            .variant = VARIANT_TICKET,
-            .put_event = ticket_put_event,
+            .variant = &ticket_variant,
             .message = flat_message,
             .free = flat_free},
     .kind = KIND_TICKET,

@@ -10,7 +10,8 @@
 // Adds its routes; `hub` is the worker's and outlives the router.
 void ticket_routes(struct router *r, struct hub_worker *hub);
 
-// Inside the dialect: the handler of `/ws/tickets`.
+// Inside the dialect: how events look on both, and the handler of `/ws/tickets`.
+extern const struct sink_variant ticket_variant;
 void ticket_open_all(struct http_request *req, void *ctx);
 
 #endif

@@ -241,14 +241,24 @@ static bool is_told(struct tickets *t, const struct event *e)
     return l && l->told && e->id <= l->cursor;
 }
 
-static enum sink_room on_event(void *sink, struct event *e, struct sink_frames *frames,
-                               bool in_bracket)
+static bool wants(void *sink, const struct event *e)
 {
     struct tickets *t = tickets_of(sink);
-    if (t->stage == STAGE_GOING && is_told(t, e)) {
-        return SINK_MORE;
+    return t->stage != STAGE_GOING || !is_told(t, e);
+}
+
+// Events that an update told already may still lie ahead.
+static bool picks(void *sink, uint64_t position)
+{
+    struct tickets *t = tickets_of(sink);
+    if (t->stage != STAGE_GOING || t->cursor == 0) {
+        return false;
     }
-    return wsession_event(sink, e, frames, in_bracket);
+    if (position >= t->cursor) {
+        t->cursor = 0;
+        forget_listed(t);
+    }
+    return t->cursor > 0;
 }
 
 static void on_bracket_done(void *sink, void *ref)
@@ -268,19 +278,19 @@ static void on_bracket_done(void *sink, void *ref)
 // --- opening ---
 
 static const struct sink_ops sink = {
-    .event = on_event,
     .subscribed = flat_on_subscribed,
     .snapshot = flat_on_snapshot,
     .gap = flat_on_gap,
     .caught_up = flat_on_caught_up,
     .refused = flat_on_refused,
     .bracket_done = on_bracket_done,
+    .picks = picks,
+    .wants = wants,
 };
 
 static const struct flat_view view = {
     .ops = {.sink = &sink,
-            .variant = VARIANT_TICKET,
-            .put_event = ticket_put_event,
+            .variant = &ticket_variant,
             .message = flat_message,
             .free = tickets_free},
     .kind = KIND_TICKET,

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "hub/realm.h"
+#include "net/conn.h"
 #include "wire/ws_handshake.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)2 * LIMIT_BODY_BYTES) // of one message out that is no event
@@ -42,6 +43,13 @@ static void on_closed(struct ws *ws, void *arg, int code)
     wsession_unref(w);
 }
 
+static void on_blocked(struct ws *ws, void *arg)
+{
+    (void)ws;
+    struct wsession *w = arg;
+    session_hold(w->session);
+}
+
 static void on_drained(struct ws *ws, void *arg)
 {
     (void)ws;
@@ -57,6 +65,7 @@ static void on_limited(struct ws *ws, void *arg, struct str text);
 static const struct ws_ops socket_ops = {
     .on_text = on_text,
     .on_limited = on_limited,
+    .on_blocked = on_blocked,
     .on_drained = on_drained,
     .on_closed = on_closed,
 };
@@ -94,6 +103,7 @@ bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub
         wsession_unref(w);
         return false;
     }
+    session_set_port(w->session, ops->variant, ws_conn(w->ws));
     return true;
 }
 
@@ -170,50 +180,30 @@ void wsession_refuse(struct wsession *w, const struct wrefusal *r)
     send_with_ref(w, &b, r->ref);
 }
 
-static enum sink_room room(struct wsession *w)
+static bool has_room(struct wsession *w)
 {
     if (!w->ws || !ws_is_open(w->ws)) {
-        return SINK_FULL; // for good
+        return false; // for good
     }
     if (ws_is_blocked(w->ws) || ws_unsent_bytes(w->ws) > LIMIT_RUN_BYTES) {
         ws_want_drained(w->ws);
-        return SINK_FULL;
+        return false;
     }
-    return SINK_MORE;
+    return true;
 }
 
-// The event's frames, made by the first connection that needs them. NULL without memory.
-static struct rcbuf *shared_frames(struct wsession *w, const struct event *e,
-                                   struct sink_frames *frames)
+void wsession_send_run(void *port, struct rcbuf *run)
 {
-    struct rcbuf **slot = &frames->frames[w->ops->variant];
-    if (!*slot) {
-        struct frames f;
-        frames_init(&f);
-        w->ops->put_event(&f, e, wsession_epoch(w));
-        *slot = frames_failed(&f) ? NULL : rcbuf_try_new(buf_str(&f.out));
-        frames_fini(&f);
+    if (run) {
+        conn_send_run(port, run);
+    } else {
+        conn_close(port);
     }
-    return *slot;
-}
-
-enum sink_room wsession_event(void *sink, struct event *e, struct sink_frames *frames,
-                              bool in_bracket)
-{
-    (void)in_bracket;
-    struct wsession *w = sink;
-    struct rcbuf *bytes = shared_frames(w, e, frames);
-    if (!bytes) {
-        wsession_out_of_memory(w);
-    } else if (rcbuf_str(bytes).len > 0) {
-        ws_send_frames(w->ws, bytes);
-    }
-    return room(w);
 }
 
 void wsession_make_room(struct wsession *w)
 {
-    if (w->session && room(w) == SINK_FULL) {
+    if (w->session && !has_room(w)) {
         session_hold(w->session);
     }
 }
@@ -227,7 +217,7 @@ void wsession_hold(struct wsession *w)
 void wsession_release(struct wsession *w)
 {
     w->held = false;
-    if (w->session && room(w) == SINK_MORE) {
+    if (w->session && has_room(w)) {
         session_writable(w->session);
     }
 }

@@ -23,7 +23,7 @@
 #include "hub/worker.h"
 #include "wire/json.h"
 
-// Numbers of the shared frames; below SINK_VARIANTS_MAX.
+// Numbers of the variants (hub/sink.h); below SINK_VARIANTS_MAX.
 enum variant { VARIANT_NATIVE, VARIANT_DEPLOYMENT, VARIANT_TICKET };
 
 struct wsession;
@@ -37,11 +37,9 @@ struct wmessage {
 };
 
 struct wsession_ops {
-    const struct sink_ops
-        *sink; // its `event` is, or calls, wsession_event; the sink is the wsession
-    enum variant variant;
-    void (*put_event)(struct frames *f, const struct event *e, uint64_t epoch);
-    bool pong_cursor; // a pong says where the session is
+    const struct sink_ops *sink;        // the sink is the wsession
+    const struct sink_variant *variant; // its `send` is wsession_send_run
+    bool pong_cursor;                   // a pong says where the session is
     // Anything but pings.
     void (*message)(struct wsession *w, const struct wmessage *m);
     void (*free)(struct wsession *w);
@@ -77,9 +75,8 @@ struct wrefusal {
 };
 void wsession_refuse(struct wsession *w, const struct wrefusal *r);
 
-// For sink_ops.event.
-enum sink_room wsession_event(void *sink, struct event *e, struct sink_frames *frames,
-                              bool in_bracket);
+// For sink_variant.send.
+void wsession_send_run(void *port, struct rcbuf *run);
 // After something large that is no event: the session waits if the socket does not keep up.
 void wsession_make_room(struct wsession *w);
 // Between events: the session waits, whatever the socket takes, until wsession_release.

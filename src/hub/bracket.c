@@ -22,23 +22,12 @@
 // gaps.
 #define BRACKET_ARENA_BYTES ((size_t)256 << 10)
 
-struct bracket *bracket_of(struct list *node)
-{
-    return LIST_ENTRY(node, struct bracket, node);
-}
-
-struct list *bracket_node(struct bracket *b)
-{
-    return &b->node;
-}
-
 struct bracket *bracket_try_new(const struct session_subscribe *sub)
 {
     struct bracket *b = mem_try_alloc(sizeof(*b));
     if (!b) {
         return NULL;
     }
-    list_init(&b->node);
     arena_init(&b->arena, BRACKET_ARENA_BYTES);
     b->topics = arena_try_alloc(&b->arena, (sub->count + 1) * sizeof(*b->topics));
     b->replay_topics = arena_try_alloc(&b->arena, (sub->count + 1) * sizeof(struct str));
@@ -65,9 +54,26 @@ struct bracket *bracket_try_new(const struct session_subscribe *sub)
     return b;
 }
 
-void bracket_end(struct session *s, struct bracket *b)
+void bracket_append(struct session *s, struct bracket *b)
 {
-    list_del(&b->node);
+    struct bracket **last = &s->bracket;
+    while (*last) {
+        last = &(*last)->next;
+    }
+    *last = b;
+}
+
+void bracket_end_first(struct session *s)
+{
+    struct bracket *b = s->bracket;
+    s->bracket = b->next;
+    // Answers under way find nobody and are dropped.
+    if (b->reading) {
+        b->reading->ctx = NULL;
+    }
+    if (b->asking) {
+        b->asking->ctx = NULL;
+    }
     for (unsigned i = 0; i < b->count; i++) {
         job_unref(b->topics[i].job);
         read_req_free(b->topics[i].tail);
@@ -78,13 +84,15 @@ void bracket_end(struct session *s, struct bracket *b)
     mem_free(b);
 }
 
-bool bracket_leave(struct bracket *b, struct str topic)
+bool bracket_leave(struct session *s, struct str topic)
 {
-    for (unsigned i = 0; i < b->count; i++) {
-        struct bracket_topic *t = &b->topics[i];
-        if (str_eq(t->name, topic) && !t->left && !t->refused && !t->already) {
-            t->left = true;
-            return true;
+    for (struct bracket *b = s->bracket; b; b = b->next) {
+        for (unsigned i = 0; i < b->count; i++) {
+            struct bracket_topic *t = &b->topics[i];
+            if (str_eq(t->name, topic) && !t->left && !t->refused && !t->already) {
+                t->left = true;
+                return true;
+            }
         }
     }
     return false;
@@ -223,7 +231,7 @@ static void open_bracket(struct session *s, struct bracket *b)
 // is on.
 static bool bracket_wants(const struct session *s, const struct event *e)
 {
-    const struct bracket *b = bracket_of(s->brackets.next);
+    const struct bracket *b = s->bracket;
     if (e->flags & EVENT_MEMORY) {
         return false; // the last one is repeated by itself
     }
@@ -236,17 +244,18 @@ static bool bracket_wants(const struct session *s, const struct event *e)
     return missed;
 }
 
-static bool sent_already(const struct session *s, const struct event *e)
+static bool sent_already(struct session *s, const struct event *e)
 {
+    const struct sub *subs = session_subs(s);
     for (unsigned i = 0; i < s->subs_count; i++) {
-        if (e->id > s->subs[i]->from && event_has_topic(e, s->subs[i]->topic->name)) {
+        if (e->id > subs[i].from && event_has_topic(e, topic_name(subs[i].topic))) {
             return true;
         }
     }
     return false;
 }
 
-static bool bracket_wants_unsent(const struct session *s, const struct event *e)
+static bool bracket_wants_unsent(struct session *s, const struct event *e)
 {
     return bracket_wants(s, e) && !sent_already(s, e);
 }
@@ -279,8 +288,8 @@ static enum reading tell_events(struct session *s, struct bracket *b)
             return r;
         }
         if (!sent_already(s, t->progress)) {
-            fanout_deliver(s, t->progress, true);
-            frames_clear(&s->fanout->frames);
+            session_gather(s, t->progress, true);
+            session_send_gathered(s);
         }
         b->position = t->progress->id;
     }
@@ -356,10 +365,11 @@ static enum reading run_stage(struct session *s, struct bracket *b)
     return r;
 }
 
-enum reading bracket_run(struct session *s, struct bracket *b)
+enum reading bracket_run(struct session *s)
 {
+    struct bracket *b = s->bracket;
     while (!s->blocked) {
-        if (s->asking || (s->reading && b->stage < STAGE_OLD)) {
+        if (b->asking || b->reading) {
             return READING_WAITS;
         }
         bool last = b->stage == STAGE_EVENTS;
@@ -368,7 +378,7 @@ enum reading bracket_run(struct session *s, struct bracket *b)
             return r;
         }
         if (last) {
-            bracket_end(s, b);
+            bracket_end_first(s);
             return READING_DONE;
         }
     }

@@ -7,9 +7,35 @@
 #include "hub/bracket_int.h"
 #include "hub/topic.h"
 
+static void ask_read(struct session *s, struct read_req *r, void (*done)(struct read_req *r))
+{
+    struct fanout *f = s->fanout;
+    r->done = done;
+    r->ctx = s;
+    r->owner = f;
+    s->bracket->reading = r;
+    f->in_flight++;
+    f->ask->read(f->ask, r);
+}
+
+// The session that asked, to be run again; NULL when it is gone, and the question with it.
+static struct session *answered(struct read_req *r)
+{
+    struct fanout *f = r->owner;
+    struct session *s = r->ctx;
+    f->in_flight--;
+    if (!s) {
+        read_req_free(r);
+        return NULL;
+    }
+    s->bracket->reading = NULL;
+    session_wake(s);
+    return s;
+}
+
 static void on_gaps(struct read_req *r)
 {
-    struct session *s = session_answered(r);
+    struct session *s = answered(r);
     if (!s) {
         return;
     }
@@ -17,7 +43,7 @@ static void on_gaps(struct read_req *r)
         read_req_free(r); // still STAGE_GAPS: asked again
         return;
     }
-    struct bracket *b = bracket_of(s->brackets.next);
+    struct bracket *b = s->bracket;
     for (unsigned i = 0; i < b->count; i++) {
         struct bracket_topic *t = &b->topics[i];
         for (unsigned k = 0; k < r->page.gaps_count && joins(t); k++) {
@@ -55,7 +81,7 @@ enum reading bracket_ask_gaps(struct session *s, struct bracket *b)
     r->query.topics = topics;
     r->query.after = b->since;
     r->query.upto = memlog_visible(s->fanout->realm->log);
-    session_ask(s, r, on_gaps);
+    ask_read(s, r, on_gaps);
     return READING_WAITS;
 }
 
@@ -114,13 +140,13 @@ static void on_jobs(struct snapshot_req *r)
         snapshot_req_free(r);
         return;
     }
-    s->asking = NULL;
+    s->bracket->asking = NULL;
     session_wake(s);
     if (r->err) {
         snapshot_req_free(r); // still STAGE_JOBS: asked again
         return;
     }
-    struct bracket *b = bracket_of(s->brackets.next);
+    struct bracket *b = s->bracket;
     unsigned k = 0;
     for (unsigned i = 0; i < b->count; i++) {
         struct bracket_topic *t = &b->topics[i];
@@ -161,7 +187,7 @@ enum reading bracket_ask_jobs(struct session *s, struct bracket *b)
     r->done = on_jobs;
     r->ctx = s;
     r->owner = s->fanout;
-    s->asking = r;
+    b->asking = r;
     s->fanout->in_flight++;
     s->fanout->ask->snapshot(s->fanout->ask, r);
     return READING_WAITS;
@@ -169,7 +195,7 @@ enum reading bracket_ask_jobs(struct session *s, struct bracket *b)
 
 static void on_tail(struct read_req *r)
 {
-    struct session *s = session_answered(r);
+    struct session *s = answered(r);
     if (!s) {
         return;
     }
@@ -177,7 +203,7 @@ static void on_tail(struct read_req *r)
         read_req_free(r);
         return;
     }
-    struct bracket *b = bracket_of(s->brackets.next);
+    struct bracket *b = s->bracket;
     b->topics[b->tails_next++].tail = r;
 }
 
@@ -215,6 +241,6 @@ enum reading bracket_ask_tails(struct session *s, struct bracket *b)
                                                 .bytes_max = LIMIT_SNAPSHOT_BYTES,
                                                 .last = j->last_line,
                                                 .tail = true};
-    session_ask(s, r, on_tail);
+    ask_read(s, r, on_tail);
     return READING_WAITS;
 }

@@ -32,7 +32,7 @@ struct bracket_topic {
 };
 
 struct bracket {
-    struct list node; // in session.brackets
+    struct bracket *next; // of the same session
     struct arena arena;
     enum bracket_stage stage;
     void *ref;
@@ -46,6 +46,9 @@ struct bracket {
     struct bracket_topic *topics;
     struct str *replay_topics;
     unsigned replay_count;
+    // Questions under way.
+    struct read_req *reading;
+    struct snapshot_req *asking;
 };
 
 static inline bool joins(const struct bracket_topic *t)

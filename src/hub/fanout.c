@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: MIT
-// A worker's end of the log.
+// A worker's end of the log: windows of events, and who is to have which of them.
 #include "hub/fanout.h"
 
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "hub/fanout_int.h"
+#include "hub/pages.h"
 
-// Entries handled before the worker looks at its sockets again.
-#define RUN_ENTRIES 64
+// Entries looked at before the worker turns to its sockets again, with or without subscribers.
+#define RUN_ENTRIES 1024
+#define SLOTS_MIN   64
 
 struct fanout *fanout_new(struct realm *realm, struct ask *ask)
 {
     struct fanout *f = mem_alloc(sizeof(*f));
     f->realm = realm;
     f->ask = ask;
-    map_init(&f->topics, &realm->key);
-    list_init(&f->sessions);
+    pool_init(&f->sessions, sizeof(struct session), NULL);
+    topics_init(&f->topics, &realm->key);
+    window_init(&f->window, realm->epoch);
+    encoded_init(&f->encoded);
+    buf_init(&f->gathered, SIZE_MAX);
     list_init(&f->runnable);
+    list_init(&f->pages);
+    f->free_slot = SLOT_NONE;
     // Another thread may be evicting: what is visible now is not gone, so the next try finds a
     // place.
     do {
@@ -26,106 +33,191 @@ struct fanout *fanout_new(struct realm *realm, struct ask *ask)
     return f;
 }
 
+static void free_slots(struct fanout *f)
+{
+    ASSERT(f->stats.sessions == 0);
+    mem_free(f->live);
+    mem_free(f->by_slot);
+    mem_free(f->variant_of);
+    mem_free(f->dirty);
+    f->live = NULL;
+    f->by_slot = NULL;
+    f->variant_of = NULL;
+    f->dirty = NULL;
+    f->slots_cap = f->slots_top = 0;
+    f->free_slot = SLOT_NONE;
+}
+
 void fanout_free(struct fanout *f)
 {
     if (!f) {
         return;
     }
-    ASSERT(fanout_idle(f) && list_empty(&f->sessions));
+    ASSERT(fanout_idle(f));
+    free_slots(f);
     memlog_release(&f->reader);
-    map_fini(&f->topics);
+    pages_forget(f);
+    pool_fini(&f->sessions);
+    topics_fini(&f->topics);
+    window_fini(&f->window);
+    encoded_fini(&f->encoded);
+    buf_fini(&f->gathered);
     mem_free(f);
 }
 
-void frames_clear(struct sink_frames *frames)
+// --- slots ---
+
+static int grow_slots(struct fanout *f)
 {
-    for (unsigned i = 0; i < SINK_VARIANTS_MAX; i++) {
-        rcbuf_unref(frames->frames[i]);
-        frames->frames[i] = NULL;
+    size_t cap = f->slots_cap + f->slots_cap / 4;
+    cap = cap < SLOTS_MIN ? SLOTS_MIN : cap;
+    struct live *live = mem_try_realloc(f->live, cap * sizeof(*live));
+    f->live = live ? live : f->live;
+    struct session **by_slot = mem_try_realloc(f->by_slot, cap * sizeof(struct session *));
+    f->by_slot = by_slot ? by_slot : f->by_slot;
+    uint8_t *variant_of = mem_try_realloc(f->variant_of, cap * sizeof(*variant_of));
+    f->variant_of = variant_of ? variant_of : f->variant_of;
+    uint32_t *dirty = mem_try_realloc(f->dirty, cap * sizeof(*dirty));
+    f->dirty = dirty ? dirty : f->dirty;
+    if (!live || !by_slot || !variant_of || !dirty || cap >= SLOT_NONE) {
+        return -E_NO_MEMORY; // those that grew are used next time
+    }
+    f->slots_cap = (uint32_t)cap;
+    return 0;
+}
+
+int fanout_take_slot(struct fanout *f, struct session *s)
+{
+    if (f->free_slot == SLOT_NONE && f->slots_top == f->slots_cap && grow_slots(f) != 0) {
+        return -E_NO_MEMORY;
+    }
+    if (f->free_slot != SLOT_NONE) {
+        s->slot = f->free_slot;
+        f->free_slot = (uint32_t)f->live[s->slot].mask;
+    } else {
+        s->slot = f->slots_top++;
+    }
+    f->live[s->slot] = (struct live){0};
+    f->by_slot[s->slot] = s;
+    f->variant_of[s->slot] = 0;
+    f->stats.sessions++;
+    return 0;
+}
+
+void fanout_give_slot(struct fanout *f, struct session *s)
+{
+    ASSERT(f->dirty_count == 0);
+    f->live[s->slot] = (struct live){.mask = f->free_slot};
+    f->by_slot[s->slot] = NULL;
+    f->free_slot = s->slot;
+    f->stats.sessions--;
+    if (f->stats.sessions == 0) {
+        free_slots(f);
     }
 }
 
-void fanout_deliver(struct session *s, struct event *e, bool in_bracket)
+// --- a window: first who is to have what ---
+
+static void mark_all(struct fanout *f, const struct topic *t, uint64_t bit)
 {
-    struct fanout *f = s->fanout;
-    f->stats.deliveries++;
-    if (s->ops->event(s->sink, e, &f->frames, in_bracket) == SINK_FULL) {
-        s->blocked = true;
+    const uint32_t *slots = topic_subscribers(t);
+    for (uint32_t i = 0; i < t->count; i++) {
+        struct live *l = &f->live[slots[i]];
+        if (!l->mask) {
+            f->dirty[f->dirty_count++] = slots[i];
+        }
+        l->mask |= bit;
     }
 }
 
-// Everyone here who is on one of its topics and keeps up, once.
-static void deliver_live(struct fanout *f, struct event *e)
+// All but the session that sent it.
+static void mark_others(struct fanout *f, const struct topic *t, uint64_t bit, uint64_t origin)
 {
+    const uint32_t *slots = topic_subscribers(t);
+    for (uint32_t i = 0; i < t->count; i++) {
+        struct live *l = &f->live[slots[i]];
+        if (f->by_slot[slots[i]]->id == origin) {
+            continue;
+        }
+        if (!l->mask) {
+            f->dirty[f->dirty_count++] = slots[i];
+        }
+        l->mask |= bit;
+    }
+}
+
+static void mark(struct fanout *f, struct event *e)
+{
+    uint64_t bit = 0;
     for (unsigned i = 0; i < e->topics_count; i++) {
-        struct topic *t = map_get_hashed(&f->topics, e->topics[i].name, e->topics[i].hash);
+        const struct topic *t = topics_find(&f->topics, e->topics[i].name, e->topics[i].hash);
         if (!t) {
             continue;
         }
-        LIST_FOREACH(node, &t->subs)
-        {
-            struct session *s = LIST_ENTRY(node, struct sub, node)->session;
-            if (s->state != SESSION_LIVE || s->mark == e->id || s->id == e->origin) {
-                continue;
-            }
-            s->mark = e->id;
-            fanout_deliver(s, e, false);
-            if (s->blocked) {
-                s->state = SESSION_BEHIND;
-                s->position = e->id;
-            }
+        if (!bit) {
+            bit = window_add(&f->window, e);
+        }
+        if (e->origin) {
+            mark_others(f, t, bit, e->origin);
+        } else {
+            mark_all(f, t, bit);
         }
     }
-    frames_clear(&f->frames);
 }
 
-// True when there are more entries.
-static bool read_live(struct fanout *f)
+// --- and then to each its run ---
+
+static void hand_out(struct fanout *f)
 {
+    struct rcbuf *run = NULL;
+    uint64_t last_mask = 0;
+    unsigned last_variant = 0;
+    for (uint32_t i = 0; i < f->dirty_count; i++) {
+        uint32_t slot = f->dirty[i];
+        struct live *l = &f->live[slot];
+        uint64_t mask = l->mask;
+        unsigned variant = f->variant_of[slot];
+        l->mask = 0;
+        if (!l->port) {
+            continue; // behind: it reads on by itself
+        }
+        if (mask != last_mask || variant != last_variant) {
+            run = window_run(&f->window, f->variants[variant], mask);
+            last_mask = mask;
+            last_variant = variant;
+        }
+        if (!run || rcbuf_str(run).len > 0) {
+            f->variants[variant]->send(l->port, run);
+            f->stats.runs++;
+        }
+        f->stats.deliveries += (unsigned)__builtin_popcountll(mask);
+    }
+    f->dirty_count = 0;
+    window_clear(&f->window);
+}
+
+static enum fanout_more run_window(struct fanout *f)
+{
+    // First the mark, then the entries: all up to the mark are seen.
     uint64_t visible = memlog_visible(f->realm->log);
-    for (unsigned i = 0; i < RUN_ENTRIES; i++) {
+    enum fanout_more more = FANOUT_FULL;
+    for (unsigned i = 0; i < RUN_ENTRIES && !window_is_full(&f->window); i++) {
         struct event *e = memlog_next(&f->reader);
         if (!e) {
-            if (visible > f->position) {
-                f->position = visible;
-            }
-            return false;
+            f->position = visible > f->position ? visible : f->position;
+            more = FANOUT_REST;
+            break;
         }
-        deliver_live(f, e);
+        mark(f, e);
         f->position = e->id;
     }
-    return true;
+    hand_out(f);
+    return more;
 }
 
-static enum reading session_run(struct session *s)
+enum fanout_more fanout_run(struct fanout *f)
 {
-    while (!s->blocked) {
-        bool bracket = !list_empty(&s->brackets);
-        enum reading r;
-        if (bracket) {
-            r = bracket_run(s, bracket_of(s->brackets.next));
-        } else {
-            struct selection own = {.wants = session_on_event_topic};
-            r = session_read(s, &own, &s->position, s->fanout->position);
-            if (r == READING_DONE) {
-                // A bracket may have led it ahead of the worker: then the worker comes.
-                if (s->position > s->fanout->position) {
-                    return READING_AGAIN;
-                }
-                s->state = SESSION_LIVE;
-                return r;
-            }
-        }
-        if (r != READING_DONE) {
-            return r;
-        }
-    }
-    return READING_BLOCKED;
-}
-
-bool fanout_run(struct fanout *f)
-{
-    bool more = read_live(f);
+    enum fanout_more more = run_window(f);
     // Those put back during this round wait for the next one.
     struct list round;
     list_init(&round);
@@ -139,7 +231,12 @@ bool fanout_run(struct fanout *f)
             session_wake(s);
         }
     }
-    return more || !list_empty(&f->runnable);
+    return more == FANOUT_REST && !list_empty(&f->runnable) ? FANOUT_MORE : more;
+}
+
+bool fanout_has_news(const struct fanout *f)
+{
+    return memlog_visible(f->realm->log) > f->position;
 }
 
 bool fanout_idle(const struct fanout *f)
@@ -157,189 +254,30 @@ struct realm *fanout_realm(const struct fanout *f)
     return f->realm;
 }
 
+void fanout_trim(struct fanout *f)
+{
+    if (f->stats.behind == 0) {
+        encoded_forget(&f->encoded);
+        pages_forget(f);
+        buf_fini(&f->gathered);
+    }
+}
+
 struct fanout_stats fanout_stats(const struct fanout *f)
 {
     return f->stats;
 }
 
-unsigned fanout_behind(const struct fanout *f)
+struct fanout_memory fanout_memory(const struct fanout *f)
 {
-    unsigned behind = 0;
-    LIST_FOREACH(node, &f->sessions)
-    {
-        behind += LIST_ENTRY(node, struct session, node)->state == SESSION_BEHIND;
+    size_t slot =
+        sizeof(struct live) + sizeof(struct session *) + sizeof(uint8_t) + sizeof(uint32_t);
+    size_t frames = f->encoded.bytes + f->gathered.cap + pages_bytes(f);
+    for (unsigned i = 0; i < SINK_VARIANTS_MAX; i++) {
+        frames += f->window.segments[i].bytes.cap;
     }
-    return behind;
-}
-
-// --- topics ---
-
-static struct topic *topic_get_or_add(struct fanout *f, struct str name)
-{
-    struct topic *t = map_get(&f->topics, name);
-    if (t) {
-        return t;
-    }
-    t = mem_try_alloc(sizeof(*t));
-    char *text = mem_try_strdup(name);
-    if (!t || !text) {
-        goto fail;
-    }
-    t->name = str_make(text, name.len);
-    t->hash = siphash(&f->realm->key, name);
-    list_init(&t->subs);
-    if (map_add(&f->topics, t->name, t) == 0) {
-        return t;
-    }
-fail:
-    mem_free(text);
-    mem_free(t);
-    return NULL;
-}
-
-static void topic_drop_if_empty(struct fanout *f, struct topic *t)
-{
-    if (list_empty(&t->subs)) {
-        (void)map_del(&f->topics, t->name);
-        mem_free((void *)(uintptr_t)t->name.p);
-        mem_free(t);
-    }
-}
-
-struct sub *session_sub(const struct session *s, struct str topic)
-{
-    for (unsigned i = 0; i < s->subs_count; i++) {
-        if (str_eq(s->subs[i]->topic->name, topic)) {
-            return s->subs[i];
-        }
-    }
-    return NULL;
-}
-
-int session_join(struct session *s, struct str topic, uint64_t from)
-{
-    ASSERT(!session_sub(s, topic));
-    if (s->subs_count == s->subs_cap) {
-        unsigned cap = s->subs_cap ? s->subs_cap * 2 : 2;
-        struct sub **grown = mem_try_realloc(s->subs, cap * sizeof(struct sub *));
-        if (!grown) {
-            return -E_NO_MEMORY;
-        }
-        s->subs = grown;
-        s->subs_cap = cap;
-    }
-    struct topic *t = topic_get_or_add(s->fanout, topic);
-    struct sub *sub = t ? mem_try_alloc(sizeof(*sub)) : NULL;
-    if (!sub) {
-        if (t) {
-            topic_drop_if_empty(s->fanout, t);
-        }
-        return -E_NO_MEMORY;
-    }
-    sub->topic = t;
-    sub->session = s;
-    sub->from = from;
-    list_push_back(&t->subs, &sub->node);
-    s->subs[s->subs_count++] = sub;
-    return 0;
-}
-
-static void session_part(struct session *s, unsigned index)
-{
-    struct sub *sub = s->subs[index];
-    list_del(&sub->node);
-    topic_drop_if_empty(s->fanout, sub->topic);
-    mem_free(sub);
-    s->subs[index] = s->subs[--s->subs_count];
-}
-
-// --- sessions' life ---
-
-struct session *session_new(struct fanout *f, struct principal *p, const struct sink_ops *ops,
-                            void *sink)
-{
-    struct session *s = mem_try_alloc(sizeof(*s));
-    if (!s) {
-        return NULL;
-    }
-    s->fanout = f;
-    s->principal = principal_ref(p);
-    s->ops = ops;
-    s->sink = sink;
-    s->id = 1 + atomic_fetch_add_explicit(&f->realm->sessions, 1, memory_order_relaxed);
-    list_init(&s->node);
-    list_init(&s->run);
-    list_init(&s->brackets);
-    list_push_back(&f->sessions, &s->node);
-    f->stats.sessions++;
-    return s;
-}
-
-void session_free(struct session *s)
-{
-    if (!s) {
-        return;
-    }
-    while (!list_empty(&s->brackets)) {
-        bracket_end(s, bracket_of(s->brackets.next));
-    }
-    while (s->subs_count) {
-        session_part(s, s->subs_count - 1);
-    }
-    // Answers under way find nobody and are dropped.
-    if (s->reading) {
-        s->reading->ctx = NULL;
-    }
-    if (s->asking) {
-        s->asking->ctx = NULL;
-    }
-    read_req_free(s->page);
-    list_del(&s->run);
-    list_del(&s->node);
-    s->fanout->stats.sessions--;
-    principal_unref(s->principal);
-    mem_free(s->subs);
-    mem_free(s);
-}
-
-uint64_t session_id(const struct session *s)
-{
-    return s->id;
-}
-
-uint64_t session_position(const struct session *s)
-{
-    return s->state == SESSION_LIVE ? s->fanout->position : s->position;
-}
-
-struct principal *session_principal(const struct session *s)
-{
-    return s->principal;
-}
-
-bool session_is_on(const struct session *s, struct str topic)
-{
-    return session_sub(s, topic) != NULL;
-}
-
-unsigned session_topics_count(const struct session *s)
-{
-    return s->subs_count;
-}
-
-bool session_unsubscribe(struct session *s, struct str topic)
-{
-    LIST_FOREACH(node, &s->brackets)
-    {
-        if (bracket_leave(bracket_of(node), topic)) {
-            return true;
-        }
-    }
-    for (unsigned i = 0; i < s->subs_count; i++) {
-        if (str_eq(s->subs[i]->topic->name, topic)) {
-            session_part(s, i);
-            return true;
-        }
-    }
-    return false;
+    return (struct fanout_memory){.sessions = pool_bytes(&f->sessions) + f->subs_bytes +
+                                              f->slots_cap * slot,
+                                  .topics = f->topics.bytes,
+                                  .frames = frames};
 }

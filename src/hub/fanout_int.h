@@ -1,29 +1,27 @@
 // SPDX-License-Identifier: MIT
-// Inside one worker's end of the log: shared by fanout.c (the worker's own reading), session.c (a
-// session that reads on by itself) and bracket.c (joining late). Nobody else includes this.
+// Inside one worker's end of the log: shared by fanout.c (the worker's own reading), session.c (the
+// life of sessions), session_read.c (a session that reads on by itself), pages.c (what it reads
+// from the store) and bracket.c (joining late). Nobody else includes this.
 #ifndef CLAIRON_HUB_FANOUT_INT_H
 #define CLAIRON_HUB_FANOUT_INT_H
 
 #include "base/list.h"
-#include "base/map.h"
+#include "base/pool.h"
+#include "hub/encoded.h"
 #include "hub/fanout.h"
 #include "hub/session.h"
-
-// A topic that some session of this worker is on; gone with the last one.
-struct topic {
-    struct str name; // owned
-    uint64_t hash;
-    struct list subs;
-};
+#include "hub/topics.h"
+#include "hub/window.h"
 
 // One session on one topic. Events of the topic with from < id <= position were given to the
 // session.
 struct sub {
-    struct list node; // in topic.subs
     struct topic *topic;
-    struct session *session;
     uint64_t from;
+    uint32_t place; // among the topic's subscribers
 };
+
+#define SUBS_FEW 2 // topics that need no memory of their own
 
 enum session_state { SESSION_LIVE, SESSION_BEHIND };
 
@@ -35,69 +33,97 @@ struct session {
     struct principal *principal;
     const struct sink_ops *ops;
     void *sink;
+    void *port;
     uint64_t id;
-    enum session_state state;
-    bool blocked;      // the sink wants no more until session_writable
-    uint64_t position; // BEHIND only: the session's own
-    uint64_t mark;     // last event looked at, so that one on two of its topics comes once
-    struct list node;  // in fanout.sessions
-    struct list run;   // in fanout.runnable
-    struct sub **subs;
-    unsigned subs_count, subs_cap;
-    struct list brackets; // the first is under way
-    // A page or answer under way; and the page that is being given out.
-    struct read_req *reading;
-    struct snapshot_req *asking;
-    struct read_req *page;
-    unsigned page_next; // counts its gaps first, then its events
+    uint64_t position;       // BEHIND only: the session's own
+    struct list run;         // in fanout.runnable
+    struct bracket *bracket; // the first is under way
+    struct page_place *page; // in what it reads from the store; NULL: none
+    union {
+        struct sub few[SUBS_FEW]; // subs_cap == SUBS_FEW
+        struct sub *many;
+    } subs;
+    uint32_t slot; // in fanout.live
+    uint16_t subs_count, subs_cap;
+    uint8_t state; // enum session_state
+    bool blocked;  // no more until session_writable
+};
+
+static inline struct sub *session_subs(struct session *s)
+{
+    return s->subs_cap == SUBS_FEW ? s->subs.few : s->subs.many;
+}
+
+// What fan-out touches of a session, four to a cache line.
+struct live {
+    uint64_t mask; // events of the window that it is to have
+    void *port;    // NULL: no session, or one that is behind
 };
 
 struct fanout {
     struct realm *realm;
     struct ask *ask;
-    struct map topics;
     struct memlog_reader reader;
     uint64_t position;
-    struct list sessions;
+    struct topics topics;
+    // Sessions by slot, in arrays that grow together.
+    struct live *live;
+    struct session **by_slot; // NULL: free
+    uint8_t *variant_of;
+    uint32_t *dirty; // slots whose mask is not 0
+    uint32_t dirty_count, slots_cap, slots_top, free_slot;
+    const struct sink_variant *variants[SINK_VARIANTS_MAX];
+    struct window window;
+    // For sessions that read on by themselves.
     struct list runnable;
+    struct encoded encoded;
+    struct buf gathered; // the run being put together
+    struct list pages;   // read or being read from the store
+    unsigned pages_count;
     unsigned in_flight; // questions not yet answered
-    struct sink_frames frames;
+    struct pool sessions;
+    size_t subs_bytes; // of lists of topics that need memory of their own
     struct fanout_stats stats;
 };
 
 // fanout.c
-void fanout_deliver(struct session *s, struct event *e, bool in_bracket); // may set s->blocked
-void frames_clear(struct sink_frames *frames);
-void session_wake(struct session *s); // will be run; idempotent
-struct sub *session_sub(const struct session *s, struct str topic);
-int session_join(struct session *s, struct str topic, uint64_t from) MUST_CHECK;
+#define SLOT_NONE UINT32_MAX
+int fanout_take_slot(struct fanout *f, struct session *s) MUST_CHECK; // sets s->slot
+void fanout_give_slot(struct fanout *f, struct session *s);
 
-// session.c: asks for `r` on the session's behalf; one question at a time. The answer comes to
-// `done`, which begins by session_answered: the session, to be run again, or NULL when it is gone,
-// and the question with it.
-void session_ask(struct session *s, struct read_req *r, void (*done)(struct read_req *r));
-struct session *session_answered(struct read_req *r);
-// Gives out what the reading selects of (*position, end], from memory or from the store.
+// session.c
+void session_stop(struct session *s);    // LIVE -> BEHIND at the worker's position
+void session_go_live(struct session *s); // BEHIND, at the worker's position -> LIVE
+void session_wake(struct session *s);    // will be run; idempotent
+const struct sink_variant *session_variant(const struct session *s);
+struct sub *session_sub(struct session *s, struct str topic);
+int session_join(struct session *s, struct str topic, uint64_t from) MUST_CHECK;
+bool session_on_event_topic(struct session *s, const struct event *e);
+
+// session_read.c: gives out what the reading selects of (*position, end], from memory or from the
+// store, as runs.
 struct selection {
-    const struct str *topics; // for the store
+    const struct str *topics; // for the store; NULL: those the session is on
     unsigned topics_count;
-    bool (*wants)(const struct session *s, const struct event *e);
+    bool (*wants)(struct session *s, const struct event *e);
     bool in_bracket;
 };
 enum reading session_read(struct session *s, const struct selection *sel, uint64_t *position,
                           uint64_t end);
-void session_stop(struct session *s); // LIVE -> BEHIND at the worker's position
-bool session_on_event_topic(const struct session *s, const struct event *e);
+// A turn of a session that is behind: its brackets, then its own topics, until it is live.
+enum reading session_run(struct session *s);
+// Adds one event to the run being put together, and sends what was put together so far.
+void session_gather(struct session *s, const struct event *e, bool in_bracket);
+void session_send_gathered(struct session *s);
 
 // bracket.c
 struct bracket;
 struct bracket *bracket_try_new(const struct session_subscribe *sub) MUST_CHECK;
-void bracket_end(struct session *s, struct bracket *b); // takes it off and frees it
-struct bracket *bracket_of(struct list *node);
-struct list *bracket_node(struct bracket *b);
+void bracket_append(struct session *s, struct bracket *b);
+void bracket_end_first(struct session *s); // takes it off and frees it
 // Goes on with the first bracket. READING_DONE: it is over.
-enum reading bracket_run(struct session *s, struct bracket *b);
-// Marks the topic as left. False: not in this bracket.
-bool bracket_leave(struct bracket *b, struct str topic);
+enum reading bracket_run(struct session *s);
+// Marks the topic as left in the first bracket that is to join it. False: in none.
+bool bracket_leave(struct session *s, struct str topic);
 
 #endif

@@ -1,29 +1,37 @@
 // SPDX-License-Identifier: MIT
-// A session that reads on by itself: from the memory log while its position is there, page by page
-// from the store when it is not.
+// The life of sessions, and the topics they are on.
 #include "hub/session.h"
 
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "hub/fanout_int.h"
+#include "hub/pages.h"
 
-// Entries looked at for one session before others have their turn.
-#define TURN_ENTRIES 512
-#define PAGE_EVENTS  512
+// --- live and behind ---
+
+void session_go_live(struct session *s)
+{
+    ASSERT(s->state == SESSION_BEHIND && !s->blocked && s->position == s->fanout->position);
+    s->state = SESSION_LIVE;
+    s->fanout->live[s->slot].port = s->port;
+    s->fanout->stats.behind--;
+}
 
 void session_stop(struct session *s)
 {
     if (s->state == SESSION_LIVE) {
         s->state = SESSION_BEHIND;
         s->position = s->fanout->position;
+        s->fanout->live[s->slot].port = NULL;
+        s->fanout->stats.behind++;
     }
 }
 
 void session_wake(struct session *s)
 {
     struct fanout *f = s->fanout;
-    if (s->run.next != &s->run) {
+    if (!list_empty(&s->run)) {
         return;
     }
     if (list_empty(&f->runnable)) {
@@ -46,24 +54,26 @@ void session_writable(struct session *s)
     }
 }
 
-int session_subscribe(struct session *s, const struct session_subscribe *sub)
+// --- topics ---
+
+struct sub *session_sub(struct session *s, struct str topic)
 {
-    struct bracket *b = bracket_try_new(sub);
-    if (!b) {
-        return -E_NO_MEMORY;
+    struct sub *subs = session_subs(s);
+    for (unsigned i = 0; i < s->subs_count; i++) {
+        if (str_eq(topic_name(subs[i].topic), topic)) {
+            return &subs[i];
+        }
     }
-    session_stop(s);
-    list_push_back(&s->brackets, bracket_node(b));
-    session_wake(s);
-    return 0;
+    return NULL;
 }
 
-bool session_on_event_topic(const struct session *s, const struct event *e)
+bool session_on_event_topic(struct session *s, const struct event *e)
 {
+    const struct sub *subs = session_subs(s);
     for (unsigned i = 0; i < e->topics_count; i++) {
         for (unsigned k = 0; k < s->subs_count; k++) {
-            const struct topic *t = s->subs[k]->topic;
-            if (t->hash == e->topics[i].hash && str_eq(t->name, e->topics[i].name)) {
+            const struct topic *t = subs[k].topic;
+            if (t->hash == e->topics[i].hash && str_eq(topic_name(t), e->topics[i].name)) {
                 return true;
             }
         }
@@ -71,164 +81,184 @@ bool session_on_event_topic(const struct session *s, const struct event *e)
     return false;
 }
 
-// Gives one event out if it is selected; moves the position past it either way.
-static void give(struct session *s, const struct selection *sel, struct event *e,
-                 uint64_t *position)
+static int set_room(struct session *s, unsigned cap)
 {
-    ASSERT(e->id > *position);
-    if (e->origin != s->id && sel->wants(s, e)) {
-        fanout_deliver(s, e, sel->in_bracket);
-        frames_clear(&s->fanout->frames);
+    struct sub *many = s->subs_cap == SUBS_FEW ? NULL : s->subs.many;
+    struct sub *grown = mem_try_realloc(many, cap * sizeof(struct sub));
+    if (!grown) {
+        return -E_NO_MEMORY;
     }
-    *position = e->id;
+    if (s->subs_cap == SUBS_FEW) {
+        memcpy(grown, s->subs.few, sizeof(s->subs.few));
+    } else {
+        s->fanout->subs_bytes -= s->subs_cap * sizeof(struct sub);
+    }
+    s->fanout->subs_bytes += cap * sizeof(struct sub);
+    s->subs.many = grown;
+    s->subs_cap = (uint16_t)cap;
+    return 0;
 }
 
-static enum reading read_memory(struct session *s, const struct selection *sel, uint64_t *position,
-                                uint64_t end)
+int session_join(struct session *s, struct str topic, uint64_t from)
 {
-    struct memlog_reader r = {0};
-    if (!memlog_seek(s->fanout->realm->log, &r, *position)) {
-        return READING_WAITS; // evicted meanwhile: the store has it
+    ASSERT(!session_sub(s, topic));
+    struct topics *topics = &s->fanout->topics;
+    if (s->subs_count == s->subs_cap && set_room(s, s->subs_cap * 2u) != 0) {
+        return -E_NO_MEMORY;
     }
-    enum reading ret = READING_AGAIN;
-    for (unsigned i = 0; i < TURN_ENTRIES; i++) {
-        struct event *e = memlog_next(&r);
-        if (!e || e->id > end) {
-            *position = end;
-            ret = READING_DONE;
-            break;
+    struct topic *t = topics_try_get(topics, topic);
+    struct sub sub = {.topic = t, .from = from};
+    if (!t || topic_join(topics, t, s->slot, &sub.place) != 0) {
+        if (t) {
+            topics_drop_unused(topics, t);
         }
-        give(s, sel, e, position);
-        if (s->blocked) {
-            ret = READING_BLOCKED;
-            break;
+        return -E_NO_MEMORY;
+    }
+    session_subs(s)[s->subs_count++] = sub;
+    return 0;
+}
+
+// Whoever took the place of one that left is told where it stands now.
+static void tell_moved(struct fanout *f, uint32_t slot, const struct topic *topic, uint32_t place)
+{
+    struct session *s = f->by_slot[slot];
+    struct sub *subs = session_subs(s);
+    for (unsigned i = 0; i < s->subs_count; i++) {
+        if (subs[i].topic == topic) {
+            subs[i].place = place;
+            return;
         }
     }
-    memlog_release(&r);
-    return ret;
+    UNREACHABLE();
 }
 
-// --- pages from the store ---
-
-void session_ask(struct session *s, struct read_req *r, void (*done)(struct read_req *r))
+static void session_part(struct session *s, unsigned index)
 {
-    r->done = done;
-    r->ctx = s;
-    r->owner = s->fanout;
-    s->reading = r;
-    s->fanout->in_flight++;
-    s->fanout->ask->read(s->fanout->ask, r);
+    struct sub *subs = session_subs(s);
+    struct sub left = subs[index];
+    subs[index] = subs[--s->subs_count];
+    uint32_t moved = topic_leave(&s->fanout->topics, left.topic, left.place);
+    if (moved != TOPIC_NOBODY) {
+        tell_moved(s->fanout, moved, left.topic, left.place);
+    }
+    if (s->subs_count <= SUBS_FEW && s->subs_cap > SUBS_FEW) {
+        s->fanout->subs_bytes -= s->subs_cap * sizeof(struct sub);
+        memcpy(s->subs.few, subs, s->subs_count * sizeof(struct sub));
+        s->subs_cap = SUBS_FEW;
+        mem_free(subs);
+    }
 }
 
-struct session *session_answered(struct read_req *r)
+int session_subscribe(struct session *s, const struct session_subscribe *sub)
 {
-    struct fanout *f = r->owner;
-    struct session *s = r->ctx;
-    f->in_flight--;
+    struct bracket *b = bracket_try_new(sub);
+    if (!b) {
+        return -E_NO_MEMORY;
+    }
+    session_stop(s);
+    bracket_append(s, b);
+    session_wake(s);
+    return 0;
+}
+
+bool session_unsubscribe(struct session *s, struct str topic)
+{
+    if (bracket_leave(s, topic)) {
+        return true;
+    }
+    struct sub *sub = session_sub(s, topic);
+    if (sub) {
+        session_part(s, (unsigned)(sub - session_subs(s)));
+    }
+    return sub != NULL;
+}
+
+bool session_is_on(struct session *s, struct str topic)
+{
+    return session_sub(s, topic) != NULL;
+}
+
+unsigned session_topics_count(const struct session *s)
+{
+    return s->subs_count;
+}
+
+// --- life ---
+
+struct session *session_new(struct fanout *f, struct principal *p, const struct sink_ops *ops,
+                            void *sink)
+{
+    struct session *s = pool_try_alloc(&f->sessions);
     if (!s) {
-        read_req_free(r);
         return NULL;
     }
-    s->reading = NULL;
-    session_wake(s);
+    s->fanout = f;
+    s->ops = ops;
+    s->sink = sink;
+    s->subs_cap = SUBS_FEW;
+    s->position = f->position;
+    list_init(&s->run);
+    if (fanout_take_slot(f, s) != 0) {
+        pool_free(&f->sessions, s);
+        return NULL;
+    }
+    s->principal = principal_ref(p);
+    s->id = 1 + atomic_fetch_add_explicit(&f->realm->sessions, 1, memory_order_relaxed);
+    s->state = SESSION_LIVE;
     return s;
 }
 
-static void on_page(struct read_req *r)
+void session_set_port(struct session *s, const struct sink_variant *variant, void *port)
 {
-    struct session *s = session_answered(r);
-    if (s && r->err) {
-        read_req_free(r); // asked again: a carrier lets time pass before it answers with an error
-    } else if (s) {
-        s->page = r;
-        s->page_next = 0;
+    struct fanout *f = s->fanout;
+    ASSERT(port && !s->port && variant->number < SINK_VARIANTS_MAX);
+    ASSERT(!f->variants[variant->number] || f->variants[variant->number] == variant);
+    f->variants[variant->number] = variant;
+    f->variant_of[s->slot] = (uint8_t)variant->number;
+    s->port = port;
+    if (s->state == SESSION_LIVE) {
+        f->live[s->slot].port = port;
     }
 }
 
-static bool page_topics(struct session *s, const struct selection *sel, struct read_req *r)
+const struct sink_variant *session_variant(const struct session *s)
 {
-    unsigned count = sel->topics ? sel->topics_count : s->subs_count;
-    struct str *topics = arena_try_alloc(&r->arena, (count + 1) * sizeof(*topics));
-    for (unsigned i = 0; topics && i < count; i++) {
-        struct str name = sel->topics ? sel->topics[i] : s->subs[i]->topic->name;
-        topics[i] = arena_try_copy(&r->arena, name);
-        if (!topics[i].p) {
-            return false;
-        }
-    }
-    r->query.topics = topics;
-    r->query.topics_count = count;
-    return topics != NULL;
+    ASSERT(s->port);
+    return s->fanout->variants[s->fanout->variant_of[s->slot]];
 }
 
-static enum reading ask_page(struct session *s, const struct selection *sel, uint64_t position,
-                             uint64_t end)
+void session_free(struct session *s)
 {
-    struct read_req *r = read_req_new(READ_PAGE);
-    if (!r || !page_topics(s, sel, r)) {
-        read_req_free(r);
-        return READING_AGAIN; // out of memory for now
+    if (!s) {
+        return;
     }
-    r->query.after = position;
-    r->query.upto = end;
-    r->query.count_max = PAGE_EVENTS;
-    r->query.bytes_max = LIMIT_PAGE_BYTES;
-    session_ask(s, r, on_page);
-    return READING_WAITS;
+    struct fanout *f = s->fanout;
+    session_stop(s);
+    while (s->bracket) {
+        bracket_end_first(s);
+    }
+    while (s->subs_count) {
+        session_part(s, s->subs_count - 1);
+    }
+    page_drop(s);
+    list_del(&s->run);
+    f->stats.behind--;
+    fanout_give_slot(f, s);
+    principal_unref(s->principal);
+    pool_free(&f->sessions, s);
 }
 
-// Gives out the page that came; READING_DONE: all of it.
-static enum reading give_page(struct session *s, const struct selection *sel, uint64_t *position)
+uint64_t session_id(const struct session *s)
 {
-    struct read_req *r = s->page;
-    while (s->page_next < r->page.gaps_count) {
-        s->ops->gap(s->sink, &r->page.gaps[s->page_next++]);
-        s->fanout->stats.gaps++;
-    }
-    while (s->page_next < r->page.gaps_count + r->page.count) {
-        if (s->blocked) {
-            return READING_BLOCKED;
-        }
-        struct event *e = r->page.events[s->page_next++ - r->page.gaps_count];
-        if (e->id > *position) {
-            give(s, sel, e, position);
-        }
-    }
-    if (r->page.examined > *position) {
-        *position = r->page.examined;
-    }
-    s->page = NULL;
-    read_req_free(r);
-    return READING_DONE;
+    return s->id;
 }
 
-enum reading session_read(struct session *s, const struct selection *sel, uint64_t *position,
-                          uint64_t end)
+uint64_t session_position(const struct session *s)
 {
-    if (s->reading) {
-        return READING_WAITS;
-    }
-    if (s->page) {
-        enum reading r = give_page(s, sel, position);
-        if (r != READING_DONE) {
-            return r;
-        }
-    }
-    if (s->blocked) {
-        return READING_BLOCKED;
-    }
-    if (*position >= end) {
-        return READING_DONE;
-    }
-    if ((sel->topics ? sel->topics_count : s->subs_count) == 0) {
-        *position = end;
-        return READING_DONE;
-    }
-    if (*position >= memlog_evicted_to(s->fanout->realm->log)) {
-        enum reading r = read_memory(s, sel, position, end);
-        if (r != READING_WAITS) {
-            return r;
-        }
-    }
-    return ask_page(s, sel, *position, end);
+    return s->state == SESSION_LIVE ? s->fanout->position : s->position;
+}
+
+struct principal *session_principal(const struct session *s)
+{
+    return s->principal;
 }

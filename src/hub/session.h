@@ -12,6 +12,7 @@
 //              C.
 //
 // Position: every logged event of my topics up to here was given to the sink, or declared in a gap.
+// Being behind costs no queue: no more than the run that the socket is taking waits for a session.
 #ifndef CLAIRON_HUB_SESSION_H
 #define CLAIRON_HUB_SESSION_H
 
@@ -30,6 +31,9 @@ struct session;
 // on the principal.
 struct session *session_new(struct fanout *f, struct principal *p, const struct sink_ops *ops,
                             void *sink) MUST_CHECK;
+// How events look here, and where runs go (what `send` is given). Once, before the first
+// subscription.
+void session_set_port(struct session *s, const struct sink_variant *variant, void *port);
 // At once; the sink is not called again (brackets under way end by bracket_done from in here).
 void session_free(struct session *s);
 
@@ -52,11 +56,11 @@ int session_subscribe(struct session *s, const struct session_subscribe *sub) MU
 // Leaves a topic now (a bracket still under way for it is finished first, in order). False: was not
 // on it.
 bool session_unsubscribe(struct session *s, struct str topic);
-bool session_is_on(const struct session *s, struct str topic);
+bool session_is_on(struct session *s, struct str topic);
 unsigned session_topics_count(const struct session *s);
 
-// The transport took less than it was given: nothing more until session_writable. Only between
-// events (end of turn).
+// The transport took less than it was given: nothing more until session_writable. Never from inside
+// a `send`.
 void session_hold(struct session *s);
 // The transport has sent all it had: read on. May call the sink from in here.
 void session_writable(struct session *s);

@@ -1,28 +1,40 @@
 // SPDX-License-Identifier: MIT
 // The only door out: what a session tells its dialect. All calls come on the session's worker
-// thread. A sink takes whatever it is given; its answer says whether it wants more now.
+// thread.
+//
+// Events go out as *runs*: the frames of one or more events in id order, shared by every sink that
+// is to have the same ones. Everything else is told to each sink by itself. Runs and tellings come
+// in the order in which the client is to see them.
 #ifndef CLAIRON_HUB_SINK_H
 #define CLAIRON_HUB_SINK_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/rcbuf.h"
 #include "base/str.h"
 #include "hub/event.h"
 #include "hub/store.h"
 
-enum sink_room {
-    SINK_MORE, // go on
-    SINK_FULL, // taken, but hold the rest until session_writable
+#define SINK_VARIANTS_MAX 16
+
+struct sink_encoding {
+    uint64_t epoch;
+    bool in_bracket; // the event does not move the client's cursor
 };
 
-// One frame per variant for the event being delivered: the first dialect that needs it encodes, all
-// others share. The cache owns the references and drops them when the event changes.
-#define SINK_VARIANTS_MAX 16
-struct sink_frames {
-    struct rcbuf
-        *frames[SINK_VARIANTS_MAX]; // by the dialect's variant number; NULL: not encoded yet
+// How events look to one family of clients: sinks of the same variant share their bytes.
+struct sink_variant {
+    unsigned number; // its own, below SINK_VARIANTS_MAX
+    // Appends the event as whole frames, or nothing when this family is not shown it. Depends on
+    // its arguments alone.
+    void (*put)(struct buf *out, const struct event *e, const struct sink_encoding *how);
+    // Hands a run (borrowed, not empty) to the transport, which takes all of it: what the socket
+    // does not take waits there, and the session is held (session_hold) before the next. `run` is
+    // NULL when there was no memory for it: the connection must end, for what it would miss. May
+    // not free sessions from in here.
+    void (*send)(void *port, struct rcbuf *run);
 };
 
 struct sink_snapshot {
@@ -34,9 +46,6 @@ struct sink_snapshot {
 };
 
 struct sink_ops {
-    // An event in id order. `in_bracket`: it does not move the client's cursor.
-    enum sink_room (*event)(void *sink, struct event *e, struct sink_frames *frames,
-                            bool in_bracket);
     // A bracket: subscribed for each topic, gaps and snapshots in the order asked, events,
     // caught_up for each. `ref` is the subscription's own (session_subscribe), borrowed.
     void (*subscribed)(void *sink, struct str topic, uint64_t cursor, bool recovered,
@@ -47,6 +56,10 @@ struct sink_ops {
     void (*refused)(void *sink, struct str topic, int err, const char *text, const void *ref);
     // The bracket is over; `ref` may be freed.
     void (*bracket_done)(void *sink, void *ref);
+    // Both or neither. A sink that leaves out some events, of those it would get, as long as
+    // `picks` says so of its position: until then its session reads by itself.
+    bool (*picks)(void *sink, uint64_t position);
+    bool (*wants)(void *sink, const struct event *e);
 };
 
 #endif

@@ -15,6 +15,8 @@
 #include "http/route.h"
 #include "ingest/ingest.h"
 #include "net/loop.h"
+#include "net/sender.h"
+#include "server/pace.h"
 #include "server/pages.h"
 
 // How often gauges that must be counted are counted.
@@ -27,6 +29,7 @@ struct worker {
     pthread_t thread;
     bool started;
     struct loop *loop;
+    struct sender *sender;
     struct httpd *httpd;
     struct router *router;
     struct metrics *metrics;
@@ -36,7 +39,10 @@ struct worker {
     struct ask ask;
     struct accept_target target;
     struct loop_hook hook;
-    struct timer count_timer, stop_timer;
+    struct pace pace;
+    bool due;  // somebody asked for fanout_run
+    bool full; // the last window was: the next one is waiting
+    struct timer pace_timer, count_timer, stop_timer;
     struct fanout_stats counted;
     struct mail wake_mail, drain_mail, stop_mail;
     atomic_bool waking;
@@ -124,6 +130,7 @@ static void on_wake(struct mail *m)
 {
     // The hook at the end of this turn does the work.
     struct worker *w = CONTAINER_OF(m, struct worker, wake_mail);
+    w->due = true;
     atomic_store_explicit(&w->waking, false, memory_order_release);
 }
 
@@ -139,23 +146,61 @@ static void worker_again(struct ask *a)
     worker_moved(CONTAINER_OF(a, struct worker, ask));
 }
 
-static void on_turn(struct loop_hook *h)
+static void count(struct worker *w)
 {
-    struct worker *w = CONTAINER_OF(h, struct worker, hook);
-    if (fanout_run(w->hub.fanout)) {
-        worker_moved(w);
-    }
     struct fanout_stats now = fanout_stats(w->hub.fanout);
     metrics_add(w->metrics, METRIC_DELIVERIES, (int64_t)(now.deliveries - w->counted.deliveries));
+    metrics_add(w->metrics, METRIC_RUNS, (int64_t)(now.runs - w->counted.runs));
     metrics_add(w->metrics, METRIC_GAPS, (int64_t)(now.gaps - w->counted.gaps));
     metrics_set(w->metrics, METRIC_SESSIONS, now.sessions);
+    metrics_set(w->metrics, METRIC_SESSIONS_BEHIND, now.behind);
     w->counted = now;
 }
 
+static void hand_out(struct worker *w, int64_t begin_us)
+{
+    w->due = false;
+    enum fanout_more more = fanout_run(w->hub.fanout);
+    sender_flush(w->sender);
+    w->full = more == FANOUT_FULL;
+    if (more != FANOUT_REST) {
+        worker_moved(w);
+    }
+    if (fanout_stats(w->hub.fanout).runs != w->counted.runs) {
+        pace_note(&w->pace, begin_us, clock_mono_us());
+    }
+    count(w);
+}
+
+static void on_turn(struct loop_hook *h)
+{
+    struct worker *w = CONTAINER_OF(h, struct worker, hook);
+    if (!w->due && !fanout_has_news(w->hub.fanout)) {
+        return;
+    }
+    int64_t now_us = clock_mono_us();
+    if (w->full || pace_is_due(&w->pace, now_us)) {
+        hand_out(w, now_us);
+    } else if (!timer_armed(&w->pace_timer)) {
+        loop_timer_after(w->loop, &w->pace_timer, pace_wait_ms(&w->pace, now_us));
+    }
+}
+
+static void on_pace(struct timer *t)
+{
+    (void)t; // the hook at the end of this turn does the work
+}
+
+// What is told now and then: gauges, and memory that is given back.
 static void on_count(struct timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, count_timer);
-    metrics_set(w->metrics, METRIC_SESSIONS_BEHIND, fanout_behind(w->hub.fanout));
+    fanout_trim(w->hub.fanout);
+    count(w);
+    struct fanout_memory memory = fanout_memory(w->hub.fanout);
+    metrics_set(w->metrics, METRIC_MEMORY_SESSIONS, (int64_t)memory.sessions);
+    metrics_set(w->metrics, METRIC_MEMORY_TOPICS, (int64_t)memory.topics);
+    metrics_set(w->metrics, METRIC_MEMORY_FRAMES, (int64_t)memory.frames);
     loop_timer_after(w->loop, t, COUNT_MS);
 }
 
@@ -190,6 +235,8 @@ struct worker *worker_new(const struct worker_config *cfg)
         return NULL;
     }
     w->metrics = metrics_of(cfg->metrics, cfg->index);
+    err = sender_new(SEND_AUTO, w->metrics, &w->sender);
+    ASSERT(err == 0);
     w->anyone = principal_new_anyone(true);
     w->intake.submit_take = worker_submit_take;
     w->ask = (struct ask){.read = worker_read, .snapshot = worker_snapshot, .again = worker_again};
@@ -202,6 +249,7 @@ struct worker *worker_new(const struct worker_config *cfg)
     pages_routes(w->router, cfg->status);
     w->httpd = httpd_new(&(struct httpd_config){.loop = w->loop,
                                                 .metrics = w->metrics,
+                                                .sender = w->sender,
                                                 .router = w->router,
                                                 .origins = cfg->origins,
                                                 .limits = &http_limits_default,
@@ -212,6 +260,7 @@ struct worker *worker_new(const struct worker_config *cfg)
     w->target = (struct accept_target){.loop = w->loop, .fn_take = take_connection, .ctx = w};
     w->hook.fn = on_turn;
     loop_hook_add(w->loop, &w->hook);
+    timer_init(&w->pace_timer, on_pace);
     timer_init(&w->count_timer, on_count);
     return w;
 }
@@ -257,6 +306,7 @@ static void stop_when_idle(struct timer *t)
                 fanout_idle(w->hub.fanout) && !atomic_load(&w->waking);
     if (idle) {
         loop_timer_cancel(w->loop, &w->count_timer);
+        loop_timer_cancel(w->loop, &w->pace_timer);
         loop_stop(w->loop);
         return;
     }
@@ -289,6 +339,7 @@ void worker_free(struct worker *w)
     router_free(w->router);
     loop_hook_del(&w->hook);
     fanout_free(w->hub.fanout);
+    sender_free(w->sender);
     principal_unref(w->anyone);
     loop_free(w->loop);
     mem_free(w);

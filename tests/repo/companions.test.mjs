@@ -13,13 +13,14 @@ const TESTED_ELSEWHERE = {
   'src/hub/ask.c': 'by the simulation and every read over HTTP',
   'src/hub/bracket.c': 'by the simulation, which drives it through crashes and reorderings',
   'src/hub/bracket_ask.c': 'by the simulation, which drives it through crashes and reorderings',
-  'src/hub/fanout.c': 'by the simulation, which drives it through crashes and reorderings',
+  'src/hub/pages.c': 'by fanout_test.c and the simulation',
   'src/hub/principal.c': 'without authentication it only says yes',
   'src/hub/sequencer.c': 'by the simulation, which drives it through crashes and reorderings',
   'src/hub/sequencer_batch.c': 'by the simulation, which drives it through crashes and reorderings',
   'src/hub/sequencer_cache.c': 'by the simulation, which drives it through crashes and reorderings',
   'src/hub/sequencer_reduce.c': 'by the simulation, which drives it through crashes and reorderings',
-  'src/hub/session.c': 'by the simulation, which drives it through crashes and reorderings',
+  'src/hub/session.c': 'by fanout_test.c and the simulation',
+  'src/hub/session_read.c': 'by fanout_test.c and the simulation',
   'src/hub/store.c': 'the life of answers only: by the contract of both stores',
 };
 

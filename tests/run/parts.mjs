@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { lineOf, measure, readBaseline, RISE_MAX, SCENARIOS } from '../../bench/cost.mjs';
 import { makeDir, REPO } from '../lib/paths.mjs';
 import { build, cFiles, files, run, tail } from './shell.mjs';
 import { nodeCounts, nodeFailures, tapPoints } from './tally.mjs';
@@ -149,6 +150,22 @@ async function fuzz(tally) {
   countLines(tally, await run('fuzz/run.sh', ['5', 'build-fuzz'], { env: SANITIZERS }), /^FAIL\b/);
 }
 
+// ---- instructions per delivery
+
+async function cost(tally) {
+  await buildRelease(['bench/bench_cost']);
+  const baseline = readBaseline();
+  for (const scenario of Object.keys(SCENARIOS)) {
+    const { each } = measure(path.join(REPO, 'build/bench/bench_cost'), scenario);
+    console.log(lineOf(scenario, each, baseline[scenario]));
+    if (each > baseline[scenario] * (1 + RISE_MAX)) {
+      tally.fail(`cost ${scenario}`, `${baseline[scenario]} -> ${each}: if that is meant, run bench/cost.mjs --update`);
+    } else {
+      tally.pass();
+    }
+  }
+}
+
 // ---- node's tests
 
 async function nodeTest(tally, tests, { env = {}, concurrency = os.availableParallelism() } = {}) {
@@ -218,6 +235,7 @@ export const PARTS = {
   clang: { about: 'everything compiles with clang, warnings are errors', run: clang },
   unit: { about: 'unit tests under ASan and UBSan', run: unit },
   sim: { about: `the hub against a model: ${SCHEDULES.toLocaleString('en')} seeded schedules, and planted bugs`, run: sim },
+  cost: { about: 'instructions per delivery, beside the baseline', run: cost },
   fuzz: { about: 'each fuzz target for 5 seconds', run: fuzz },
   integration: { about: 'a real hub under ASan and UBSan, real clients', run: integration },
   e2e: { about: 'a real hub and Chromium', run: e2e },

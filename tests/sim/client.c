@@ -34,7 +34,17 @@ static bool got(const struct client *c, uint64_t id)
     return false;
 }
 
-static void check_content(struct client *c, const struct event *e)
+static bool frame_has_topic(const struct frame *e, const char *topic)
+{
+    for (unsigned i = 0; i < e->topics_count; i++) {
+        if (strcmp(e->topics[i], topic) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_content(struct client *c, const struct frame *e)
 {
     struct ledger *l = &c->w->ledger;
     const struct truth *t = ledger_find(l, e->id);
@@ -44,22 +54,22 @@ static void check_content(struct client *c, const struct event *e)
     if (!t && !unseen) {
         ledger_fail(l, "client %u got %llu, which was never visible", c->number,
                     (unsigned long long)e->id);
-    } else if (t && t->hash != ledger_hash(e)) {
+    } else if (t && t->hash != e->hash) {
         ledger_fail(l, "client %u got %llu with another content", c->number,
                     (unsigned long long)e->id);
     }
     for (unsigned i = 0; i < c->owed_count; i++) {
-        if (event_has_topic(e, str_of(c->owed[i].topic))) {
+        if (frame_has_topic(e, c->owed[i].topic)) {
             return;
         }
     }
-    ledger_fail(l, "client %u got %llu on %.*s (%s), which is none of its topics", c->number,
-                (unsigned long long)e->id, STR_ARG(e->topics[0].name),
-                c->in_bracket ? "bracket" : "live");
+    ledger_fail(l, "client %u got %llu on %s (%s), which is none of its topics", c->number,
+                (unsigned long long)e->id, e->topics[0], c->in_bracket ? "bracket" : "live");
 }
 
-static void check_order(struct client *c, const struct event *e, bool in_bracket)
+static void check_order(struct client *c, const struct frame *e)
 {
+    bool in_bracket = e->in_bracket;
     struct ledger *l = &c->w->ledger;
     unsigned long long id = e->id;
     if (in_bracket != c->in_bracket) {
@@ -80,9 +90,9 @@ static void check_order(struct client *c, const struct event *e, bool in_bracket
     }
 }
 
-static void note(struct client *c, const struct event *e, bool in_bracket)
+static void note(struct client *c, const struct frame *e)
 {
-    check_order(c, e, in_bracket);
+    check_order(c, e);
     check_content(c, e);
     if (c->got_count == c->got_cap) {
         c->got_cap = c->got_cap ? c->got_cap * 2 : 64;
@@ -90,7 +100,7 @@ static void note(struct client *c, const struct event *e, bool in_bracket)
     }
     c->got[c->got_count++] = e->id;
     c->w->ledger.deliveries++;
-    if (!in_bracket) {
+    if (!e->in_bracket) {
         c->cursor = e->id;
     }
 }
@@ -106,43 +116,68 @@ static bool plant_now(struct client *c, enum plant plant)
 }
 
 // What a bug in the hub would have done at this place.
-static bool planted(struct client *c, struct event *e, bool in_bracket)
+static bool planted(struct client *c, const struct frame *e)
 {
     if (plant_now(c, PLANT_DOUBLE)) {
-        note(c, e, in_bracket);
+        note(c, e);
     }
     if (!(e->flags & EVENT_MEMORY) && plant_now(c, PLANT_SKIP)) {
         return true;
     }
-    if (!in_bracket && !c->held && plant_now(c, PLANT_REORDER)) {
-        c->held = event_ref(e);
+    if (!e->in_bracket && !c->holds && plant_now(c, PLANT_REORDER)) {
+        c->held = *e;
+        c->holds = true;
         return true;
     }
-    if (c->held) {
-        note(c, e, in_bracket);
-        note(c, c->held, in_bracket);
-        event_unref(c->held);
-        c->held = NULL;
+    if (c->holds) {
+        note(c, e);
+        note(c, &c->held);
+        c->holds = false;
         return true;
     }
     return false;
 }
 
-static enum sink_room on_event(void *sink, struct event *e, struct sink_frames *frames,
-                               bool in_bracket)
+// --- the variant: frames are structs, one behind the other ---
+
+static void put_event(struct buf *out, const struct event *e, const struct sink_encoding *how)
 {
-    (void)frames;
-    struct client *c = sink;
-    if (!planted(c, e, in_bracket)) {
-        note(c, e, in_bracket);
+    struct frame f;
+    memset(&f, 0, sizeof(f));
+    f.id = e->id;
+    f.hash = ledger_hash(e);
+    f.flags = e->flags;
+    f.in_bracket = how->in_bracket;
+    f.topics_count = e->topics_count;
+    for (unsigned i = 0; i < e->topics_count; i++) {
+        (void)snprintf(f.topics[i], sizeof(f.topics[i]), "%.*s", STR_ARG(e->topics[i].name));
     }
-    if (c->room > 1) {
-        c->room--;
-        return SINK_MORE;
-    }
-    c->full = true;
-    return SINK_FULL;
+    buf_put_mem(out, &f, sizeof(f));
 }
+
+static void send_run(void *port, struct rcbuf *run)
+{
+    struct client *c = port;
+    struct str bytes = rcbuf_str(run);
+    ASSERT(bytes.len > 0 && bytes.len % sizeof(struct frame) == 0);
+    if (c->told) {
+        ledger_fail(&c->w->ledger, "client %u was sent to while it was held", c->number);
+    }
+    for (size_t at = 0; at < bytes.len; at += sizeof(struct frame)) {
+        struct frame f;
+        memcpy(&f, bytes.p + at, sizeof(f));
+        if (!planted(c, &f)) {
+            note(c, &f);
+        }
+        if (c->room > 1) {
+            c->room--;
+        } else {
+            c->full = true; // what is in this run is taken all the same
+        }
+    }
+}
+
+static const struct sink_variant variant = {.number = 3, .put = put_event, .send = send_run};
 
 static void on_subscribed(void *sink, struct str topic, uint64_t cursor, bool recovered,
                           const void *ref)
@@ -250,10 +285,13 @@ static void on_bracket_done(void *sink, void *ref)
         c->last_live = c->bracket_c;
     }
     c->in_bracket = false;
+    if (c->session && chance(c->w, 10)) { // it may have more to tell before it goes on
+        c->full = true;
+        client_hold(c);
+    }
 }
 
 static const struct sink_ops sink_ops = {
-    .event = on_event,
     .subscribed = on_subscribed,
     .snapshot = on_snapshot,
     .gap = on_gap,
@@ -280,8 +318,9 @@ void client_connect(struct client *c)
     c->fanout = w->workers[below(w, WORKERS)].fanout;
     c->session = session_new(c->fanout, w->principal, &sink_ops, c);
     ASSERT(c->session);
+    session_set_port(c->session, &variant, c);
     c->last_live = session_position(c->session);
-    c->in_bracket = c->full = false;
+    c->in_bracket = c->full = c->told = false;
     c->got_count = 0;
     c->room = 1 + below(w, 12);
     bool resume = c->can_resume && c->owed_count && chance(w, 80);
@@ -395,10 +434,18 @@ void client_unsubscribe(struct client *c)
     forget_topic(c, left);
 }
 
+void client_hold(struct client *c)
+{
+    if (c->session && c->full && !c->told) {
+        c->told = true;
+        session_hold(c->session);
+    }
+}
+
 void client_drain(struct client *c)
 {
-    if (c->full) {
-        c->full = false;
+    if (c->told) {
+        c->full = c->told = false;
         c->room = 1 + below(c->w, 12);
         session_writable(c->session);
     }
@@ -433,8 +480,7 @@ static void forget_session(struct client *c)
     // are asked for again.
     session_free(c->session);
     c->session = NULL;
-    event_unref(c->held);
-    c->held = NULL;
+    c->holds = false;
 }
 
 void client_disconnect(struct client *c)

@@ -92,6 +92,15 @@ struct owed {
     uint64_t from; // events above this are owed
 };
 
+// An event as the clients' variant shows it.
+struct frame {
+    uint64_t id, hash;
+    uint32_t flags;
+    bool in_bracket;
+    unsigned topics_count;
+    char topics[LIMIT_TOPICS_PER_EVENT][40];
+};
+
 struct client {
     struct world *w;
     unsigned number;
@@ -106,9 +115,10 @@ struct client {
     uint64_t bracket_c, bracket_last;
     uint64_t *got; // ids delivered on this connection
     size_t got_count, got_cap;
-    unsigned room; // deliveries until the sink is full
-    bool full;
-    struct event *held; // PLANT_REORDER: delivered after the next
+    unsigned room;   // deliveries until its socket takes no more
+    bool full, told; // and its session was told so
+    bool holds;      // PLANT_REORDER: `held` is delivered after the next
+    struct frame held;
 };
 
 void client_init(struct client *c, struct world *w, unsigned number);
@@ -117,6 +127,7 @@ void client_disconnect(struct client *c); // checks that it got all it was owed
 void client_lose(struct client *c);       // the hub is gone
 void client_subscribe(struct client *c);
 void client_unsubscribe(struct client *c);
+void client_hold(struct client *c);  // after sending: tells the session if its socket is full
 void client_drain(struct client *c); // its socket takes bytes again
 void client_fini(struct client *c);
 

@@ -309,6 +309,18 @@ static void crash(struct world *w)
     start_hub(w, power);
 }
 
+static bool run_worker(struct world *w, unsigned k)
+{
+    bool more = fanout_run(w->workers[k].fanout) != FANOUT_REST;
+    if (chance(w, 2)) {
+        fanout_trim(w->workers[k].fanout);
+    }
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        client_hold(&w->clients[i]);
+    }
+    return more;
+}
+
 static void step(struct world *w)
 {
     w->steps++;
@@ -317,7 +329,7 @@ static void step(struct world *w)
     if (pick < 34) {
         act(w);
     } else if (pick < 54) {
-        (void)fanout_run(w->workers[below(w, WORKERS)].fanout);
+        (void)run_worker(w, below(w, WORKERS));
     } else if (pick < 68) {
         producer_step(&w->producers[below(w, PRODUCERS)]);
     } else if (pick < 74) {
@@ -356,7 +368,7 @@ static void settle(struct world *w)
         act(w);
         more = false;
         for (unsigned k = 0; k < WORKERS; k++) {
-            more = fanout_run(w->workers[k].fanout) || more;
+            more = run_worker(w, k) || more;
         }
         for (unsigned k = 0; k < CLIENTS; k++) {
             if (w->clients[k].session && w->clients[k].full) {

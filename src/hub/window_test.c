@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+#include "hub/window.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+
+static const struct hash_key key = {1, 2};
+static unsigned puts_done;
+
+// Odd ids are shown as "<id>;", even ones not at all.
+static void put_odd(struct buf *out, const struct event *e, const struct sink_encoding *how)
+{
+    assert_int_equal(how->epoch, 9);
+    assert_false(how->in_bracket);
+    puts_done++;
+    if (e->id % 2) {
+        buf_put_u64(out, e->id);
+        buf_putc(out, ';');
+    }
+}
+
+static void put_data(struct buf *out, const struct event *e, const struct sink_encoding *how)
+{
+    (void)how;
+    puts_done++;
+    buf_put(out, e->data);
+}
+
+static void send_nothing(void *port, struct rcbuf *run)
+{
+    (void)port;
+    (void)run;
+}
+
+static const struct sink_variant odd = {.number = 0, .put = put_odd, .send = send_nothing};
+static const struct sink_variant data = {.number = 15, .put = put_data, .send = send_nothing};
+
+static uint64_t add(struct window *w, uint64_t id, struct str text)
+{
+    struct event_init init = {.id = id,
+                              .type = STR("t"),
+                              .data = text,
+                              .kind = KIND_NONE,
+                              .topics_count = 1,
+                              .topics = {STR("x")}};
+    struct event *e = event_try_new(&init, &key);
+    assert_non_null(e);
+    uint64_t bit = window_add(w, e);
+    event_unref(e);
+    return bit;
+}
+
+static void assert_run(struct window *w, const struct sink_variant *v, uint64_t mask,
+                       const char *want)
+{
+    struct rcbuf *run = window_run(w, v, mask);
+    assert_non_null(run);
+    assert_int_equal(rcbuf_str(run).len, strlen(want));
+    assert_memory_equal(rcbuf_str(run).p, want, strlen(want));
+}
+
+static void test_runs(void **state)
+{
+    (void)state;
+    struct window w;
+    window_init(&w, 9);
+    for (uint64_t id = 1; id <= 5; id++) {
+        assert_int_equal(add(&w, id, STR("d")), (uint64_t)1 << (id - 1));
+    }
+    puts_done = 0;
+    assert_run(&w, &odd, 1, "1;");
+    assert_int_equal(puts_done, 1); // only what is needed
+    assert_run(&w, &odd, 0x1f, "1;3;5;");
+    assert_run(&w, &odd, 0x14, "3;5;");
+    assert_run(&w, &odd, 0x11, "1;5;"); // not neighbours
+    assert_run(&w, &odd, 2, "");        // shown to nobody
+    assert_int_equal(puts_done, 5);     // each once
+    assert_run(&w, &data, 3, "dd");
+    assert_ptr_equal(window_run(&w, &data, 3), window_run(&w, &data, 3));
+    window_clear(&w);
+    assert_int_equal(add(&w, 7, STR("d")), 1);
+    assert_run(&w, &odd, 1, "7;"); // nothing of the window before
+    window_fini(&w);
+}
+
+static void test_full(void **state)
+{
+    (void)state;
+    struct window w;
+    window_init(&w, 9);
+    for (uint64_t id = 1; id <= WINDOW_EVENTS; id++) {
+        assert_false(window_is_full(&w));
+        (void)add(&w, id, STR("d"));
+    }
+    assert_true(window_is_full(&w));
+    struct rcbuf *all = window_run(&w, &data, UINT64_MAX);
+    assert_int_equal(rcbuf_str(all).len, WINDOW_EVENTS);
+    window_clear(&w);
+    static char large[LIMIT_RUN_BYTES];
+    memset(large, 'x', sizeof(large));
+    (void)add(&w, 100, str_make(large, sizeof(large)));
+    assert_true(window_is_full(&w)); // by its bytes
+    window_fini(&w);
+}
+
+// More distinct masks than are remembered, each against what it must be.
+static void test_many_masks(void **state)
+{
+    (void)state;
+    struct window w;
+    struct rng rng;
+    char text[WINDOW_EVENTS][8];
+    rng_init(&rng, 3);
+    window_init(&w, 9);
+    for (unsigned i = 0; i < WINDOW_EVENTS; i++) {
+        (void)snprintf(text[i], sizeof(text[i]), "<%u>", i);
+        (void)add(&w, i + 1, str_of(text[i]));
+    }
+    for (unsigned round = 0; round < 5000; round++) {
+        char want[WINDOW_EVENTS * 8] = "", *end = want;
+        uint64_t mask = rng_next(&rng) & rng_next(&rng);
+        mask |= (uint64_t)1 << rng_below(&rng, WINDOW_EVENTS);
+        for (unsigned i = 0; i < WINDOW_EVENTS; i++) {
+            if (mask >> i & 1) {
+                end = stpcpy(end, text[i]);
+            }
+        }
+        assert_run(&w, &data, mask, want);
+    }
+    window_fini(&w);
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct window w;
+    window_init(&w, 9);
+    (void)add(&w, 1, STR("d"));
+    for (unsigned long n = 1; n <= 2; n++) { // the segment, then the run
+        mem_fail_nth(n);
+        assert_null(window_run(&w, &data, 1));
+        mem_fail_nth(0);
+        window_clear(&w);
+        (void)add(&w, n + 1, STR("d"));
+    }
+    assert_run(&w, &data, 1, "d");
+    window_fini(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_many_masks),
+        cmocka_unit_test(test_no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
