@@ -20,7 +20,7 @@ struct rcbuf *rcbuf_try_alloc(size_t len, char **ret)
     if (len > SIZE_MAX / 2) {
         return NULL;
     }
-    struct rcbuf *b = mem_try_alloc(sizeof(*b) + len);
+    struct rcbuf *b = mem_try_realloc(NULL, sizeof(*b) + len); // not zeroed: it is written next
     if (!b) {
         return NULL;
     }

@@ -12,15 +12,15 @@
 #define WAITING_MAX LIMIT_TOPICS_PER_SESSION
 
 // An answer that waits for the end of brackets.
-struct waiting {
-    struct list node;
-    uint64_t after; // so many brackets over
+struct native_waiting {
+    struct native_waiting *next;
+    unsigned brackets; // so many must be over before it
     struct rcbuf *frames;
 };
 
 // --- answers in turn ---
 
-static void waiting_free(struct waiting *a)
+static void waiting_free(struct native_waiting *a)
 {
     rcbuf_unref(a->frames);
     mem_free(a);
@@ -28,39 +28,43 @@ static void waiting_free(struct waiting *a)
 
 bool native_send_in_turn(struct native *n, const struct frames *f)
 {
-    if (n->brackets_over == n->brackets_asked) {
+    if (n->brackets == 0) {
         wsession_send_frames(&n->base, f);
         return true;
     }
-    if (n->waiting_count == WAITING_MAX) {
+    struct native_waiting **last = &n->waiting;
+    unsigned count = 0;
+    for (; *last; last = &(*last)->next) {
+        count++;
+    }
+    if (count == WAITING_MAX) {
         return false;
     }
-    struct waiting *a = mem_try_alloc(sizeof(*a));
+    struct native_waiting *a = mem_try_alloc(sizeof(*a));
     struct rcbuf *frames = frames_failed(f) ? NULL : rcbuf_try_new(buf_str(&f->out));
     if (!a || !frames) {
         mem_free(a);
         rcbuf_unref(frames);
         return false;
     }
-    a->after = n->brackets_asked;
+    a->brackets = n->brackets;
     a->frames = frames;
-    list_push_back(&n->waiting, &a->node);
-    n->waiting_count++;
+    *last = a;
     return true;
 }
 
+// A bracket is over.
 static void send_waiting(struct native *n)
 {
-    while (!list_empty(&n->waiting)) {
-        struct waiting *a = LIST_ENTRY(n->waiting.next, struct waiting, node);
-        if (a->after > n->brackets_over) {
-            return;
-        }
+    for (struct native_waiting *a = n->waiting; a; a = a->next) {
+        a->brackets--;
+    }
+    while (n->waiting && n->waiting->brackets == 0) {
+        struct native_waiting *a = n->waiting;
+        n->waiting = a->next;
         if (n->base.ws) {
             ws_send_frames(n->base.ws, a->frames);
         }
-        list_del(&a->node);
-        n->waiting_count--;
         waiting_free(a);
     }
 }
@@ -91,7 +95,7 @@ bool native_subscribe(struct native *n, const struct session_subscribe *sub,
         bracket_free(kept);
         return false;
     }
-    n->brackets_asked++;
+    n->brackets++;
     return true;
 }
 
@@ -174,16 +178,17 @@ static void on_bracket_done(void *sink, void *ref)
 {
     struct native *n = sink;
     bracket_free(ref);
-    n->brackets_over++;
+    n->brackets--;
     send_waiting(n);
 }
 
 static void native_free(struct wsession *w)
 {
     struct native *n = CONTAINER_OF(w, struct native, base);
-    LIST_FOREACH(node, &n->waiting)
-    {
-        waiting_free(LIST_ENTRY(node, struct waiting, node));
+    while (n->waiting) {
+        struct native_waiting *a = n->waiting;
+        n->waiting = a->next;
+        waiting_free(a);
     }
     mem_free(n);
 }
@@ -266,7 +271,6 @@ static void open_native(struct http_request *req, void *ctx)
         http_reply_error(req, -E_NO_MEMORY, NULL);
         return;
     }
-    list_init(&n->waiting);
     struct str since = http_query(req, "since");
     http_request_ref(req); // `since` lives as long
     if (wsession_open_take(&n->base, req, ctx, &ops)) {

@@ -4,7 +4,6 @@
 #ifndef CLAIRON_DIALECT_NATIVE_H
 #define CLAIRON_DIALECT_NATIVE_H
 
-#include "base/list.h"
 #include "dialect/wsession.h"
 #include "http/route.h"
 #include "hub/worker.h"
@@ -14,14 +13,12 @@ void native_routes(struct router *r, struct hub_worker *hub);
 
 // ---- Inside the dialect.
 
+// There is one for each connection, mostly idle: kept small.
 struct native {
-    struct wsession base; // first
-    // Brackets asked for and over, and answers that must not come before the end of those asked for
-    // by then.
-    uint64_t brackets_asked, brackets_over;
-    struct list waiting;
-    unsigned waiting_count;
-    unsigned questions; // about history, not yet answered
+    struct wsession base;           // first
+    struct native_waiting *waiting; // answers that wait for the end of brackets; NULL: none
+    uint16_t brackets;              // asked for and not over
+    uint16_t questions;             // about history, not yet answered
 };
 
 // What a subscription brings back with each of its answers; its `ref` in the session.

@@ -11,7 +11,9 @@
 
 // Answers about history are large: so many at a time, and none for who does not read them.
 #define QUESTIONS_MAX 16
-#define UNSENT_MAX    ((size_t)LIMIT_BODY_BYTES)
+// Subscriptions under way: each keeps its names until the socket has taken those before.
+#define BRACKETS_MAX 200
+#define UNSENT_MAX   ((size_t)LIMIT_BODY_BYTES)
 // Names in one `topics`: more than a connection can be on, so that each of the rest gets its own
 // refusal.
 #define TOPICS_NAMED_MAX (10 * LIMIT_TOPICS_PER_SESSION)
@@ -147,6 +149,10 @@ static void on_subscribe(struct native *n, const struct wmessage *m)
 {
     struct names names;
     bool ok;
+    if (n->brackets == BRACKETS_MAX) {
+        refuse(n, m, -E_RATE_LIMITED, "Read the answers to the subscriptions before.");
+        return;
+    }
     struct str since = text_member(n, m, "since", &ok);
     if (!ok || !read_names(n, m, &names)) {
         return;

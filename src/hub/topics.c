@@ -3,6 +3,7 @@
 #include "hub/topics.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -99,7 +100,7 @@ static void take_out(struct topics *t, struct topic *topic)
 
 static size_t topic_bytes(size_t name_len)
 {
-    return sizeof(struct topic) + name_len;
+    return offsetof(struct topic, name) + name_len;
 }
 
 struct topic *topics_try_get(struct topics *t, struct str name)
