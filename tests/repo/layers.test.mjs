@@ -16,12 +16,13 @@ const ALLOWED = {
   hub: ['base', ...PURE],
   store: ['hub', 'base', ...PURE],
   net: ['base'],
+  auth: ['base', 'wire/json'],
   http: ['net', 'wire', 'base'],
   dialect: ['http', 'net', 'wire', 'hub', 'base'],
   ingest: ['http', 'net', 'wire', 'hub', 'base'],
-  server: ['dialect', 'ingest', 'http', 'net', 'wire', 'hub', 'store', 'base'],
+  server: ['dialect', 'ingest', 'http', 'net', 'wire', 'hub', 'store', 'auth', 'base'],
   client: ['wire', 'base'],
-  cli: ['client', 'server', 'wire', 'base'],
+  cli: ['client', 'server', 'auth', 'wire', 'base'],
 };
 const DIALECTS = ['native', 'deployment', 'ticket', 'socketio', 'polling', 'sse', 'poll'];
 
@@ -95,6 +96,9 @@ test('planted wrong includes are found', async (t) => {
     ['src/wire/a.c', 'net/loop.h', 'is no arrow wire -> net'],
     ['src/net/a.c', 'hub/hub.h', 'is no arrow net -> hub'],
     ['src/net/a.c', 'base/str.h', undefined],
+    ['src/auth/a.c', 'wire/json.h', undefined],
+    ['src/auth/a.c', 'wire/http1.h', 'is no arrow auth -> wire'],
+    ['src/auth/a.c', 'hub/hub.h', 'is no arrow auth -> hub'],
     ['src/dialect/ticket.c', 'ingest/api.h', 'is no arrow dialect -> ingest'],
     ['src/dialect/ticket.c', 'dialect/native.h', 'is another dialect'],
     ['src/dialect/ticket.c', 'dialect/ticket.h', undefined],
