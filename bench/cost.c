@@ -45,8 +45,6 @@ static void send_run(void *port, struct rcbuf *run)
     w->sent_bytes += rcbuf_str(run).len;
 }
 
-static const struct sink_variant variant = {.number = 0, .put = put_event, .send = send_run};
-
 static void told_topic(void *sink, struct str topic, uint64_t cursor, bool recovered,
                        const void *ref)
 {
@@ -80,6 +78,7 @@ static void told_done(void *sink, void *ref)
 }
 
 static const struct sink_ops ops = {
+    .variant = {.number = 0, .put = put_event, .send = send_run},
     .subscribed = told_topic,
     .snapshot = told_snapshot,
     .gap = told_gap,
@@ -130,7 +129,7 @@ static void open_world(struct world *w)
     for (unsigned i = 0; i < SESSIONS; i++) {
         w->sessions[i] = session_new(w->fanout, w->principal, &ops, w);
         ASSERT(w->sessions[i]);
-        session_set_port(w->sessions[i], &variant, w);
+        session_set_port(w->sessions[i], w);
     }
 }
 

@@ -65,15 +65,6 @@ void flat_on_bracket_done(void *sink, void *ref)
     (void)sink, (void)ref;
 }
 
-const struct sink_ops flat_sink = {
-    .subscribed = flat_on_subscribed,
-    .snapshot = flat_on_snapshot,
-    .gap = flat_on_gap,
-    .caught_up = flat_on_caught_up,
-    .refused = flat_on_refused,
-    .bracket_done = flat_on_bracket_done,
-};
-
 void flat_message(struct wsession *w, const struct wmessage *m)
 {
     wsession_refuse(w, &(struct wrefusal){.err = -E_UNKNOWN_TYPE,

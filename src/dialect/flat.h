@@ -36,8 +36,7 @@ bool flat_may_follow(struct http_request *req, struct str topic) MUST_CHECK; // 
 // Closes when there is no memory.
 void flat_follow(struct flat *f, const struct session_subscribe *sub);
 
-// The sink of a flat socket, whole and in parts; and its wsession_ops.
-extern const struct sink_ops flat_sink;
+// The sink of a flat socket, and its wsession_ops.
 void flat_on_subscribed(void *sink, struct str topic, uint64_t cursor, bool recovered,
                         const void *ref);
 void flat_on_snapshot(void *sink, const struct sink_snapshot *snapshot);

@@ -193,7 +193,13 @@ static void native_free(struct wsession *w)
     mem_free(n);
 }
 
+static void put_event(struct buf *out, const struct event *e, const struct sink_encoding *how)
+{
+    frames_put_event(out, native_put_event, e, how->epoch);
+}
+
 static const struct sink_ops sink = {
+    .variant = {.number = VARIANT_NATIVE, .put = put_event, .send = wsession_send_run},
     .subscribed = on_subscribed,
     .snapshot = on_snapshot,
     .gap = on_gap,
@@ -202,17 +208,8 @@ static const struct sink_ops sink = {
     .bracket_done = on_bracket_done,
 };
 
-static void put_event(struct buf *out, const struct event *e, const struct sink_encoding *how)
-{
-    frames_put_event(out, native_put_event, e, how->epoch);
-}
-
-static const struct sink_variant variant = {
-    .number = VARIANT_NATIVE, .put = put_event, .send = wsession_send_run};
-
 static const struct wsession_ops ops = {
     .sink = &sink,
-    .variant = &variant,
     .pong_cursor = true,
     .message = native_message,
     .free = native_free,

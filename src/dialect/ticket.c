@@ -4,19 +4,23 @@
 
 #include "dialect/ticket_view.h"
 
-static void put_event(struct buf *out, const struct event *e, const struct sink_encoding *how)
+void ticket_put_frames(struct buf *out, const struct event *e, const struct sink_encoding *how)
 {
     frames_put_event(out, ticket_put_event, e, how->epoch);
 }
 
-const struct sink_variant ticket_variant = {
-    .number = VARIANT_TICKET, .put = put_event, .send = wsession_send_run};
+static const struct sink_ops sink = {
+    .variant = {.number = VARIANT_TICKET, .put = ticket_put_frames, .send = wsession_send_run},
+    .subscribed = flat_on_subscribed,
+    .snapshot = flat_on_snapshot,
+    .gap = flat_on_gap,
+    .caught_up = flat_on_caught_up,
+    .refused = flat_on_refused,
+    .bracket_done = flat_on_bracket_done,
+};
 
 static const struct flat_view view = {
-    .ops = {.sink = &flat_sink,
-            .variant = &ticket_variant,
-            .message = flat_message,
-            .free = flat_free},
+    .ops = {.sink = &sink, .message = flat_message, .free = flat_free},
     .kind = KIND_TICKET,
     .put_connected = ticket_put_connected,
     .put_snapshot = ticket_put_snapshot,

@@ -11,7 +11,7 @@
 void ticket_routes(struct router *r, struct hub_worker *hub);
 
 // Inside the dialect: how events look on both, and the handler of `/ws/tickets`.
-extern const struct sink_variant ticket_variant;
+void ticket_put_frames(struct buf *out, const struct event *e, const struct sink_encoding *how);
 void ticket_open_all(struct http_request *req, void *ctx);
 
 #endif

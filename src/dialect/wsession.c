@@ -103,7 +103,7 @@ bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub
         wsession_unref(w);
         return false;
     }
-    session_set_port(w->session, ops->variant, ws_conn(w->ws));
+    session_set_port(w->session, ws_conn(w->ws));
     return true;
 }
 

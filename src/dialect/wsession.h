@@ -24,7 +24,7 @@
 #include "wire/json.h"
 
 // Numbers of the variants (hub/sink.h); below SINK_VARIANTS_MAX.
-enum variant { VARIANT_NATIVE, VARIANT_DEPLOYMENT, VARIANT_TICKET };
+enum variant { VARIANT_NATIVE, VARIANT_DEPLOYMENT, VARIANT_TICKET, VARIANT_TICKETS };
 
 struct wsession;
 
@@ -37,9 +37,8 @@ struct wmessage {
 };
 
 struct wsession_ops {
-    const struct sink_ops *sink;        // the sink is the wsession
-    const struct sink_variant *variant; // its `send` is wsession_send_run
-    bool pong_cursor;                   // a pong says where the session is
+    const struct sink_ops *sink; // of the wsession; its variant sends by wsession_send_run
+    bool pong_cursor;            // a pong says where the session is
     // Anything but pings.
     void (*message)(struct wsession *w, const struct wmessage *m);
     void (*free)(struct wsession *w);

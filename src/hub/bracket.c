@@ -79,7 +79,7 @@ void bracket_end_first(struct session *s)
         read_req_free(b->topics[i].tail);
         event_unref(b->topics[i].progress);
     }
-    s->ops->bracket_done(s->sink, b->ref);
+    session_ops(s)->bracket_done(s->sink, b->ref);
     arena_fini(&b->arena);
     mem_free(b);
 }
@@ -104,7 +104,7 @@ static void refuse(struct session *s, struct bracket *b, struct bracket_topic *t
                    const char *text)
 {
     t->refused = true;
-    s->ops->refused(s->sink, t->name, err, text, b->ref);
+    session_ops(s)->refused(s->sink, t->name, err, text, b->ref);
 }
 
 static bool named_before(const struct bracket *b, unsigned index)
@@ -205,7 +205,7 @@ static void open_bracket(struct session *s, struct bracket *b)
     for (unsigned i = 0; i < b->count; i++) {
         struct bracket_topic *t = &b->topics[i];
         if (!t->refused) {
-            s->ops->subscribed(s->sink, t->name, c, t->recovered || t->already, b->ref);
+            session_ops(s)->subscribed(s->sink, t->name, c, t->recovered || t->already, b->ref);
         }
     }
     for (unsigned i = 0; i < b->count; i++) {
@@ -214,7 +214,7 @@ static void open_bracket(struct session *s, struct bracket *b)
             continue;
         }
         if (t->gapped) {
-            s->ops->gap(s->sink, &t->gap);
+            session_ops(s)->gap(s->sink, &t->gap);
             s->fanout->stats.gaps++;
         }
         if (t->snapshot) {
@@ -222,7 +222,7 @@ static void open_bracket(struct session *s, struct bracket *b)
                                              .cursor = c,
                                              .job = t->job,
                                              .tail = t->tail ? &t->tail->lines : &no_lines};
-            s->ops->snapshot(s->sink, &snapshot);
+            session_ops(s)->snapshot(s->sink, &snapshot);
         }
     }
 }
@@ -307,7 +307,7 @@ static void close_bracket(struct session *s, struct bracket *b)
             refuse(s, b, t, -E_NO_MEMORY, err_text(E_NO_MEMORY));
             continue;
         }
-        s->ops->caught_up(s->sink, t->name, c, b->ref);
+        session_ops(s)->caught_up(s->sink, t->name, c, b->ref);
     }
 }
 

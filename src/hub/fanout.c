@@ -97,7 +97,7 @@ int fanout_take_slot(struct fanout *f, struct session *s)
     } else {
         s->slot = f->slots_top++;
     }
-    f->live[s->slot] = (struct live){0};
+    f->live[s->slot] = (struct live){.port = LIVE_NOT};
     f->by_slot[s->slot] = s;
     f->variant_of[s->slot] = 0;
     f->stats.sessions++;
@@ -107,7 +107,7 @@ int fanout_take_slot(struct fanout *f, struct session *s)
 void fanout_give_slot(struct fanout *f, struct session *s)
 {
     ASSERT(f->dirty_count == 0);
-    f->live[s->slot] = (struct live){.mask = f->free_slot};
+    f->live[s->slot] = (struct live){.mask = f->free_slot, .port = LIVE_NOT};
     f->by_slot[s->slot] = NULL;
     f->free_slot = s->slot;
     f->stats.sessions--;
@@ -167,30 +167,44 @@ static void mark(struct fanout *f, struct event *e)
 
 // --- and then to each its run ---
 
+// What sessions of one variant with one mask are to have.
+struct share {
+    uint64_t mask;
+    unsigned variant, events;
+    struct rcbuf *run; // NULL: no memory
+    bool shown;        // there is something to send
+};
+
+static void find_share(struct fanout *f, uint64_t mask, unsigned variant, struct share *ret)
+{
+    struct rcbuf *run = window_run(&f->window, &f->ops[variant]->variant, mask);
+    *ret = (struct share){.mask = mask,
+                          .variant = variant,
+                          .events = (unsigned)__builtin_popcountll(mask),
+                          .run = run,
+                          .shown = !run || rcbuf_str(run).len > 0};
+}
+
 static void hand_out(struct fanout *f)
 {
-    struct rcbuf *run = NULL;
-    uint64_t last_mask = 0;
-    unsigned last_variant = 0;
+    struct share share = {0};
     for (uint32_t i = 0; i < f->dirty_count; i++) {
         uint32_t slot = f->dirty[i];
         struct live *l = &f->live[slot];
         uint64_t mask = l->mask;
         unsigned variant = f->variant_of[slot];
         l->mask = 0;
-        if (!l->port) {
+        if (l->port & LIVE_NOT) {
             continue; // behind: it reads on by itself
         }
-        if (mask != last_mask || variant != last_variant) {
-            run = window_run(&f->window, f->variants[variant], mask);
-            last_mask = mask;
-            last_variant = variant;
+        if (mask != share.mask || variant != share.variant) {
+            find_share(f, mask, variant, &share);
         }
-        if (!run || rcbuf_str(run).len > 0) {
-            f->variants[variant]->send(l->port, run);
+        if (share.shown) {
+            f->ops[variant]->variant.send((void *)l->port, share.run);
             f->stats.runs++;
         }
-        f->stats.deliveries += (unsigned)__builtin_popcountll(mask);
+        f->stats.deliveries += share.events;
     }
     f->dirty_count = 0;
     window_clear(&f->window);

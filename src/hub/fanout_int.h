@@ -31,9 +31,7 @@ enum reading { READING_DONE, READING_AGAIN, READING_BLOCKED, READING_WAITS };
 struct session {
     struct fanout *fanout;
     struct principal *principal;
-    const struct sink_ops *ops;
     void *sink;
-    void *port;
     uint64_t id;
     uint64_t position;       // BEHIND only: the session's own
     struct list run;         // in fanout.runnable
@@ -56,9 +54,11 @@ static inline struct sub *session_subs(struct session *s)
 
 // What fan-out touches of a session, four to a cache line.
 struct live {
-    uint64_t mask; // events of the window that it is to have
-    void *port;    // NULL: no session, or one that is behind
+    uint64_t mask;  // events of the window that it is to have
+    uintptr_t port; // with LIVE_NOT while there is none, or while the session is behind
 };
+
+#define LIVE_NOT ((uintptr_t)1)
 
 struct fanout {
     struct realm *realm;
@@ -72,7 +72,7 @@ struct fanout {
     uint8_t *variant_of;
     uint32_t *dirty; // slots whose mask is not 0
     uint32_t dirty_count, slots_cap, slots_top, free_slot;
-    const struct sink_variant *variants[SINK_VARIANTS_MAX];
+    const struct sink_ops *ops[SINK_VARIANTS_MAX]; // by number of the variant
     struct window window;
     // For sessions that read on by themselves.
     struct list runnable;
@@ -95,7 +95,8 @@ void fanout_give_slot(struct fanout *f, struct session *s);
 void session_stop(struct session *s);    // LIVE -> BEHIND at the worker's position
 void session_go_live(struct session *s); // BEHIND, at the worker's position -> LIVE
 void session_wake(struct session *s);    // will be run; idempotent
-const struct sink_variant *session_variant(const struct session *s);
+const struct sink_ops *session_ops(const struct session *s);
+void *session_port(const struct session *s);
 struct sub *session_sub(struct session *s, struct str topic);
 int session_join(struct session *s, struct str topic, uint64_t from) MUST_CHECK;
 bool session_on_event_topic(struct session *s, const struct event *e);

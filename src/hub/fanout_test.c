@@ -115,6 +115,7 @@ static void on_bracket_done(void *sink, void *ref)
 }
 
 static const struct sink_ops ops = {
+    .variant = {.number = 2, .put = put, .send = send_run},
     .subscribed = on_subscribed,
     .snapshot = on_snapshot,
     .gap = on_gap,
@@ -122,7 +123,6 @@ static const struct sink_ops ops = {
     .refused = on_refused,
     .bracket_done = on_bracket_done,
 };
-static const struct sink_variant variant = {.number = 2, .put = put, .send = send_run};
 
 static void ask_read(struct ask *a, struct read_req *r)
 {
@@ -189,7 +189,7 @@ static struct peer *join(struct rig *r, unsigned i, const char *topic, const cha
     struct peer *p = &r->peers[i];
     p->session = session_new(r->fanout, r->principal, &ops, p);
     assert_non_null(p->session);
-    session_set_port(p->session, &variant, p);
+    session_set_port(p->session, p);
     struct str topics[] = {str_of(topic), str_of(second)};
     struct session_subscribe sub = {.topics = topics, .count = second ? 2 : 1};
     assert_int_equal(session_subscribe(p->session, &sub), 0);
@@ -483,7 +483,7 @@ static void test_no_memory(void **state)
         mem_fail_nth(n);
         b->session = session_new(r->fanout, r->principal, &ops, b);
         if (b->session) {
-            session_set_port(b->session, &variant, b);
+            session_set_port(b->session, b);
             struct str topic = STR("b");
             struct session_subscribe sub = {.topics = &topic, .count = 1};
             (void)!session_subscribe(b->session, &sub);

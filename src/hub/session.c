@@ -14,7 +14,7 @@ void session_go_live(struct session *s)
 {
     ASSERT(s->state == SESSION_BEHIND && !s->blocked && s->position == s->fanout->position);
     s->state = SESSION_LIVE;
-    s->fanout->live[s->slot].port = s->port;
+    s->fanout->live[s->slot].port &= ~LIVE_NOT;
     s->fanout->stats.behind--;
 }
 
@@ -23,7 +23,7 @@ void session_stop(struct session *s)
     if (s->state == SESSION_LIVE) {
         s->state = SESSION_BEHIND;
         s->position = s->fanout->position;
-        s->fanout->live[s->slot].port = NULL;
+        s->fanout->live[s->slot].port |= LIVE_NOT;
         s->fanout->stats.behind++;
     }
 }
@@ -193,7 +193,6 @@ struct session *session_new(struct fanout *f, struct principal *p, const struct 
         return NULL;
     }
     s->fanout = f;
-    s->ops = ops;
     s->sink = sink;
     s->subs_cap = SUBS_FEW;
     s->position = f->position;
@@ -202,29 +201,31 @@ struct session *session_new(struct fanout *f, struct principal *p, const struct 
         pool_free(&f->sessions, s);
         return NULL;
     }
+    ASSERT(ops->variant.number < SINK_VARIANTS_MAX);
+    ASSERT(!f->ops[ops->variant.number] || f->ops[ops->variant.number] == ops);
+    f->ops[ops->variant.number] = ops;
+    f->variant_of[s->slot] = (uint8_t)ops->variant.number;
     s->principal = principal_ref(p);
     s->id = 1 + atomic_fetch_add_explicit(&f->realm->sessions, 1, memory_order_relaxed);
     s->state = SESSION_LIVE;
     return s;
 }
 
-void session_set_port(struct session *s, const struct sink_variant *variant, void *port)
+void session_set_port(struct session *s, void *port)
 {
-    struct fanout *f = s->fanout;
-    ASSERT(port && !s->port && variant->number < SINK_VARIANTS_MAX);
-    ASSERT(!f->variants[variant->number] || f->variants[variant->number] == variant);
-    f->variants[variant->number] = variant;
-    f->variant_of[s->slot] = (uint8_t)variant->number;
-    s->port = port;
-    if (s->state == SESSION_LIVE) {
-        f->live[s->slot].port = port;
-    }
+    uintptr_t at = (uintptr_t)port;
+    ASSERT(port && !(at & LIVE_NOT) && !session_port(s));
+    s->fanout->live[s->slot].port = s->state == SESSION_LIVE ? at : at | LIVE_NOT;
 }
 
-const struct sink_variant *session_variant(const struct session *s)
+void *session_port(const struct session *s)
 {
-    ASSERT(s->port);
-    return s->fanout->variants[s->fanout->variant_of[s->slot]];
+    return (void *)(s->fanout->live[s->slot].port & ~LIVE_NOT);
+}
+
+const struct sink_ops *session_ops(const struct session *s)
+{
+    return s->fanout->ops[s->fanout->variant_of[s->slot]];
 }
 
 void session_free(struct session *s)

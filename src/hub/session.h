@@ -31,9 +31,9 @@ struct session;
 // on the principal.
 struct session *session_new(struct fanout *f, struct principal *p, const struct sink_ops *ops,
                             void *sink) MUST_CHECK;
-// How events look here, and where runs go (what `send` is given). Once, before the first
+// Where runs go: what the variant's `send` is given; at an even address. Once, before the first
 // subscription.
-void session_set_port(struct session *s, const struct sink_variant *variant, void *port);
+void session_set_port(struct session *s, void *port);
 // At once; the sink is not called again (brackets under way end by bracket_done from in here).
 void session_free(struct session *s);
 

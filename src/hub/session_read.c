@@ -16,7 +16,7 @@ void session_gather(struct session *s, const struct event *e, bool in_bracket)
 {
     struct fanout *f = s->fanout;
     struct sink_encoding how = {.epoch = f->realm->epoch, .in_bracket = in_bracket};
-    encoded_put(&f->encoded, &f->gathered, e, session_variant(s), &how);
+    encoded_put(&f->encoded, &f->gathered, e, &session_ops(s)->variant, &how);
     f->stats.deliveries++;
 }
 
@@ -25,7 +25,7 @@ void session_send_gathered(struct session *s)
     struct fanout *f = s->fanout;
     if (f->gathered.len > 0 || f->gathered.failed) {
         struct rcbuf *run = f->gathered.failed ? NULL : rcbuf_try_new(buf_str(&f->gathered));
-        session_variant(s)->send(s->port, run);
+        session_ops(s)->variant.send(session_port(s), run);
         rcbuf_unref(run);
         f->stats.runs++;
     }
@@ -45,7 +45,8 @@ static void give(struct session *s, const struct selection *sel, const struct ev
                  uint64_t *position)
 {
     ASSERT(e->id > *position);
-    if (e->origin != s->id && sel->wants(s, e) && (!s->ops->wants || s->ops->wants(s->sink, e))) {
+    bool (*wants)(void *sink, const struct event *e) = session_ops(s)->wants;
+    if (e->origin != s->id && sel->wants(s, e) && (!wants || wants(s->sink, e))) {
         session_gather(s, e, sel->in_bracket);
     }
     *position = e->id;
@@ -83,7 +84,7 @@ static enum reading give_page(struct session *s, const struct selection *sel, ui
     struct page_place *at = s->page;
     const struct store_page *page = page_of(at);
     while (at->next < page->gaps_count) {
-        s->ops->gap(s->sink, &page->gaps[at->next++]);
+        session_ops(s)->gap(s->sink, &page->gaps[at->next++]);
         s->fanout->stats.gaps++;
     }
     while (at->next < page->gaps_count + page->count && !gathered_enough(s)) {
@@ -144,7 +145,8 @@ enum reading session_run(struct session *s)
         }
         if (!s->blocked && !s->bracket && s->position >= f->position) {
             // A bracket may have led it ahead of the worker: then the worker comes.
-            bool picky = s->ops->picks && s->ops->picks(s->sink, s->position);
+            const struct sink_ops *ops = session_ops(s);
+            bool picky = ops->picks && ops->picks(s->sink, s->position);
             if (s->position > f->position || picky) {
                 return READING_AGAIN;
             }

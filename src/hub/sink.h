@@ -24,7 +24,7 @@ struct sink_encoding {
     bool in_bracket; // the event does not move the client's cursor
 };
 
-// How events look to one family of clients: sinks of the same variant share their bytes.
+// How events look to one family of clients, whose sinks share their bytes.
 struct sink_variant {
     unsigned number; // its own, below SINK_VARIANTS_MAX
     // Appends the event as whole frames, or nothing when this family is not shown it. Depends on
@@ -46,6 +46,7 @@ struct sink_snapshot {
 };
 
 struct sink_ops {
+    struct sink_variant variant;
     // A bracket: subscribed for each topic, gaps and snapshots in the order asked, events,
     // caught_up for each. `ref` is the subscription's own (session_subscribe), borrowed.
     void (*subscribed)(void *sink, struct str topic, uint64_t cursor, bool recovered,

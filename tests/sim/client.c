@@ -177,8 +177,6 @@ static void send_run(void *port, struct rcbuf *run)
     }
 }
 
-static const struct sink_variant variant = {.number = 3, .put = put_event, .send = send_run};
-
 static void on_subscribed(void *sink, struct str topic, uint64_t cursor, bool recovered,
                           const void *ref)
 {
@@ -292,6 +290,7 @@ static void on_bracket_done(void *sink, void *ref)
 }
 
 static const struct sink_ops sink_ops = {
+    .variant = {.number = 3, .put = put_event, .send = send_run},
     .subscribed = on_subscribed,
     .snapshot = on_snapshot,
     .gap = on_gap,
@@ -318,7 +317,7 @@ void client_connect(struct client *c)
     c->fanout = w->workers[below(w, WORKERS)].fanout;
     c->session = session_new(c->fanout, w->principal, &sink_ops, c);
     ASSERT(c->session);
-    session_set_port(c->session, &variant, c);
+    session_set_port(c->session, c);
     c->last_live = session_position(c->session);
     c->in_bracket = c->full = c->told = false;
     c->got_count = 0;
