@@ -310,24 +310,13 @@ static size_t rest_bytes_max(const struct http_limits *limits)
 void httpd_accept(struct httpd *h, const struct accepted *a, _Atomic(uint32_t) *load)
 {
     struct http_conn *hc = mem_try_alloc(sizeof(*hc));
-    struct conn_config cfg = {
-        .loop = h->cfg.loop,
-        .metrics = h->cfg.metrics,
-        .sender = h->cfg.sender,
-        .ops = &http_conn_ops,
-        .arg = hc,
-        .rest_bytes_max = rest_bytes_max(h->cfg.limits),
-        .outbox_bytes_max = OUTBOX_BYTES_MAX,
-        .slow_ms = h->cfg.limits->slow_ms,
-        .linger_ms = h->cfg.limits->linger_ms,
-    };
     struct conn *conn;
     if (!hc) {
         load_down(load);
         close(a->fd);
         return;
     }
-    if (conn_new_take(&cfg, a->fd, &conn)) {
+    if (conn_new_take(h->sockets, a->fd, &http_conn_ops, hc, &conn)) {
         load_down(load);
         mem_free(hc);
         return;
@@ -351,6 +340,15 @@ struct httpd *httpd_new(const struct httpd_config *cfg)
     ASSERT(!cfg->authenticate || cfg->principal_unref);
     struct httpd *h = mem_alloc(sizeof(*h));
     h->cfg = *cfg;
+    h->sockets = conns_new(&(struct conns_config){
+        .loop = cfg->loop,
+        .metrics = cfg->metrics,
+        .sender = cfg->sender,
+        .rest_bytes_max = rest_bytes_max(cfg->limits),
+        .outbox_bytes_max = OUTBOX_BYTES_MAX,
+        .slow_ms = cfg->limits->slow_ms,
+        .linger_ms = cfg->limits->linger_ms,
+    });
     list_init(&h->conns);
     return h;
 }
@@ -359,6 +357,7 @@ void httpd_free(struct httpd *h)
 {
     if (h) {
         ASSERT(list_empty(&h->conns));
+        conns_free(h->sockets);
         mem_free(h);
     }
 }
@@ -388,4 +387,9 @@ void httpd_close_all(struct httpd *h)
 size_t httpd_connections(const struct httpd *h)
 {
     return h->conns_count;
+}
+
+struct conns_memory httpd_conns_memory(const struct httpd *h)
+{
+    return conns_memory(h->sockets);
 }

@@ -14,6 +14,7 @@
 #include "http/origin.h"
 #include "http/request.h"
 #include "http/route.h"
+#include "net/conn.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/metrics.h"
@@ -50,5 +51,6 @@ void httpd_drain(struct httpd *h, int ws_code);
 // Closes everything that is left, at once.
 void httpd_close_all(struct httpd *h);
 size_t httpd_connections(const struct httpd *h);
+struct conns_memory httpd_conns_memory(const struct httpd *h);
 
 #endif

@@ -19,6 +19,7 @@
 
 struct httpd {
     struct httpd_config cfg;
+    struct conns *sockets; // of all connections
     struct list conns;
     size_t conns_count;
     bool draining;

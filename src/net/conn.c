@@ -27,14 +27,14 @@ void conn_close_with(struct conn *c, int err)
     c->err = err;
     if (c->pending) {
         c->pending = false;
-        sender_drop(c->sender, c);
+        sender_drop(c->all->cfg.sender, c);
     }
-    list_del(&c->blocked_node);
-    loop_watch_del(c->loop, &c->watch);
-    close(c->watch.fd);
-    c->watch.fd = -1;
-    loop_timer_cancel(c->loop, &c->timer);
-    loop_task_defer(c->loop, &c->task);
+    if (c->held) {
+        list_del(&c->held->blocked_node);
+    }
+    loop_watch_close(c->all->cfg.loop, &c->watch);
+    deadline_cancel(&c->deadline);
+    loop_task_defer(c->all->cfg.loop, &c->task);
 }
 
 static bool wants_to_read(const struct conn *c)
@@ -53,45 +53,107 @@ void conn_update_watch(struct conn *c)
     } else if (!c->eof && !c->hup_seen) {
         events |= EPOLLRDHUP; // once only: it would fire at every turn
     }
-    loop_watch_set(c->loop, &c->watch, events);
+    loop_watch_set(c->all->cfg.loop, &c->watch, events);
 }
 
-static void on_timer(struct timer *t)
+static void on_slow(struct deadlines *q UNUSED, struct deadline *d)
 {
-    struct conn *c = CONTAINER_OF(t, struct conn, timer);
-    if (c->state == CONN_OPEN && c->ops->on_stuck) {
+    struct conn *c = CONTAINER_OF(d, struct conn, deadline);
+    if (c->ops->on_stuck) {
         c->ops->on_stuck(c, c->arg);
         return;
     }
-    if (c->state == CONN_OPEN) {
-        metrics_add(c->metrics, METRIC_SLOW_CLOSED, 1);
+    metrics_add(c->all->cfg.metrics, METRIC_SLOW_CLOSED, 1);
+    conn_close_with(c, -E_SLOW);
+}
+
+static void on_lingered(struct deadlines *q UNUSED, struct deadline *d)
+{
+    conn_close_with(CONTAINER_OF(d, struct conn, deadline), 0);
+}
+
+// ---- What is held ----
+
+struct conn_held *conn_hold(struct conn *c)
+{
+    if (!c->held) {
+        struct conn_held *h = pool_try_alloc(&c->all->held);
+        if (!h) {
+            return NULL;
+        }
+        h->conn = c;
+        buf_init(&h->rest, c->all->cfg.rest_bytes_max);
+        buf_init(&h->out, c->all->cfg.outbox_bytes_max);
+        list_init(&h->blocked_node);
+        c->held = h;
     }
-    conn_close_with(c, c->state == CONN_OPEN ? -E_SLOW : 0);
+    return c->held;
+}
+
+static void let_go(struct conn *c)
+{
+    struct conn_held *h = c->held;
+    if (h) {
+        list_del(&h->blocked_node);
+        buf_fini(&h->rest);
+        buf_fini(&h->out);
+        rcbuf_unref(h->run);
+        c->all->buffer_bytes -= h->counted;
+        pool_free(&c->all->held, h);
+        c->held = NULL;
+    }
+}
+
+void conn_held_changed(struct conn *c)
+{
+    struct conn_held *h = c->held;
+    if (!h) {
+        return;
+    }
+    if (h->rest.len == 0 && h->out.len == 0 && !h->run) {
+        let_go(c);
+        return;
+    }
+    size_t bytes = h->rest.cap + h->out.cap;
+    c->all->buffer_bytes += bytes - h->counted;
+    h->counted = bytes;
 }
 
 // ---- Reading ----
 
+static size_t rest_room(const struct conn *c)
+{
+    return c->all->cfg.rest_bytes_max - conn_rest_bytes(c);
+}
+
+static void put_rest(struct conn *c, const char *p, size_t len)
+{
+    struct conn_held *h = conn_hold(c);
+    if (h) {
+        buf_put_mem(&h->rest, p, len);
+    }
+    if (!h || h->rest.failed) {
+        conn_close_with(c, -E_NO_MEMORY);
+    }
+}
+
 static void keep_rest(struct conn *c, bool from_rest, char *p, size_t len, size_t used)
 {
-    if (from_rest) {
-        if (used == len) {
-            buf_fini(&c->rest);
-        } else {
-            buf_consume(&c->rest, used);
-        }
+    if (from_rest && used == len) {
+        buf_fini(&c->held->rest);
+    } else if (from_rest) {
+        buf_consume(&c->held->rest, used);
     } else if (used < len) {
-        buf_put_mem(&c->rest, p + used, len - used);
-        if (c->rest.failed) {
-            conn_close_with(c, -E_NO_MEMORY);
-        }
+        put_rest(c, p + used, len - used);
     }
-    c->rest_full = c->rest.len >= c->rest.max;
+    c->rest_full = rest_room(c) == 0;
+    conn_held_changed(c);
 }
 
 // Offers bytes to the user, and again when it handed the connection on and left some.
 static void offer(struct conn *c, char *p, size_t len)
 {
-    bool from_rest = p == c->rest.p;
+    bool from_rest = c->held && p == c->held->rest.p;
     size_t used = 0;
     c->offer = false;
     c->offering = true;
@@ -117,8 +179,8 @@ static void offer_rest(struct conn *c)
         return; // conn_resume_reading comes back to it
     }
     c->offer = false;
-    if (c->state == CONN_OPEN && c->rest.len > 0) {
-        offer(c, c->rest.p, c->rest.len);
+    if (c->state == CONN_OPEN && conn_rest_bytes(c) > 0) {
+        offer(c, c->held->rest.p, c->held->rest.len);
     }
 }
 
@@ -138,10 +200,10 @@ static void at_eof(struct conn *c)
 
 static void read_some(struct conn *c)
 {
-    char *p = loop_read_buffer(c->loop);
+    char *p = loop_read_buffer(c->all->cfg.loop);
     size_t room = LOOP_READ_BYTES;
-    if (c->state == CONN_OPEN && c->rest.max - c->rest.len < room) {
-        room = c->rest.max - c->rest.len;
+    if (c->state == CONN_OPEN && rest_room(c) < room) {
+        room = rest_room(c);
     }
     ASSERT(room > 0);
     ssize_t n = recv(c->watch.fd, p, room, MSG_DONTWAIT);
@@ -158,16 +220,14 @@ static void read_some(struct conn *c)
     if (c->state == CONN_LINGERING) {
         return; // thrown away
     }
-    if (c->rest.len == 0) {
+    if (conn_rest_bytes(c) == 0) {
         offer(c, p, (size_t)n);
         return;
     }
-    buf_put_mem(&c->rest, p, (size_t)n);
-    if (c->rest.failed) {
-        conn_close_with(c, -E_NO_MEMORY);
-        return;
+    put_rest(c, p, (size_t)n);
+    if (c->state == CONN_OPEN) {
+        offer(c, c->held->rest.p, c->held->rest.len);
     }
-    offer(c, c->rest.p, c->rest.len);
 }
 
 static void on_event(struct loop_watch *w, uint32_t events)
@@ -175,7 +235,7 @@ static void on_event(struct loop_watch *w, uint32_t events)
     struct conn *c = CONTAINER_OF(w, struct conn, watch);
     if ((events & EPOLLOUT) && c->blocked) {
         conn_flush(c);
-        loop_task_defer(c->loop, &c->task);
+        loop_task_defer(c->all->cfg.loop, &c->task);
     }
     if (c->state != CONN_CLOSED && wants_to_read(c)) {
         if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
@@ -201,10 +261,10 @@ void conn_pause_reading(struct conn *c)
 void conn_resume_reading(struct conn *c)
 {
     c->paused = false;
-    if (c->rest.len > 0 || c->offering) {
+    if (conn_rest_bytes(c) > 0 || c->offering) {
         c->offer = true;
         if (c->state != CONN_CLOSED) {
-            loop_task_defer(c->loop, &c->task);
+            loop_task_defer(c->all->cfg.loop, &c->task);
         }
     }
     conn_update_watch(c);
@@ -214,16 +274,14 @@ void conn_resume_reading(struct conn *c)
 
 static void finish(struct conn *c)
 {
-    metrics_add(c->metrics, METRIC_CONNECTIONS, -1);
+    metrics_add(c->all->cfg.metrics, METRIC_CONNECTIONS, -1);
     loop_task_cancel(&c->task);
-    buf_fini(&c->rest);
-    buf_fini(&c->out);
-    rcbuf_unref(c->run);
+    let_go(c);
     if (c->ops->on_closed) {
         c->ops->on_closed(c, c->arg, c->err);
     }
-    ASSERT(!timer_armed(&c->timer));
-    mem_free(c);
+    ASSERT(!deadline_armed(&c->deadline));
+    pool_free(&c->all->records, c);
 }
 
 static void send_fin(struct conn *c)
@@ -245,7 +303,7 @@ static void on_task(struct loop_task *t)
         offer_rest(c);
     }
     if (c->pending) { // what was written since goes behind it
-        sender_flush(c->sender);
+        sender_flush(c->all->cfg.sender);
     }
     if (c->state != CONN_CLOSED && !c->blocked) {
         conn_flush(c);
@@ -269,7 +327,7 @@ static void on_task(struct loop_task *t)
     }
 }
 
-static void set_options(int fd)
+void conn_prepare_listener(int fd)
 {
     int one = 1, low_water = UNSENT_LOW_WATER_BYTES;
     // Both fail on sockets that are not TCP, which is fine.
@@ -277,35 +335,59 @@ static void set_options(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water, sizeof(low_water));
 }
 
-int conn_new_take(const struct conn_config *cfg, int fd, struct conn **ret)
+struct conns *conns_new(const struct conns_config *cfg)
 {
-    ASSERT(cfg->ops->on_data && cfg->rest_bytes_max > 0 && cfg->outbox_bytes_max > 0);
-    struct conn *c = mem_try_alloc(sizeof(*c));
+    ASSERT(cfg->rest_bytes_max > 0 && cfg->outbox_bytes_max > 0);
+    struct conns *all = mem_alloc(sizeof(*all));
+    all->cfg = *cfg;
+    pool_init(&all->records, sizeof(struct conn), NULL);
+    pool_init(&all->held, sizeof(struct conn_held), NULL);
+    deadlines_init(&all->slow, cfg->loop, cfg->slow_ms, on_slow);
+    deadlines_init(&all->linger, cfg->loop, cfg->linger_ms, on_lingered);
+    return all;
+}
+
+void conns_free(struct conns *all)
+{
+    if (!all) {
+        return;
+    }
+    ASSERT(all->buffer_bytes == 0);
+    deadlines_fini(&all->slow);
+    deadlines_fini(&all->linger);
+    pool_fini(&all->held);
+    pool_fini(&all->records);
+    mem_free(all);
+}
+
+struct conns_memory conns_memory(const struct conns *all)
+{
+    return (struct conns_memory){.records = pool_bytes(&all->records),
+                                 .buffers = pool_bytes(&all->held) + all->buffer_bytes};
+}
+
+int conn_new_take(struct conns *all, int fd, const struct conn_ops *ops, void *arg,
+                  struct conn **ret)
+{
+    ASSERT(ops->on_data);
+    struct conn *c = pool_try_alloc(&all->records);
     if (!c) {
         close(fd);
         return -E_NO_MEMORY;
     }
-    c->loop = cfg->loop;
-    c->metrics = cfg->metrics;
-    c->sender = cfg->sender;
-    list_init(&c->blocked_node);
-    c->ops = cfg->ops;
-    c->arg = cfg->arg;
-    c->slow_ms = cfg->slow_ms;
-    c->linger_ms = cfg->linger_ms;
-    buf_init(&c->rest, cfg->rest_bytes_max);
-    buf_init(&c->out, cfg->outbox_bytes_max);
-    timer_init(&c->timer, on_timer);
+    c->all = all;
+    c->ops = ops;
+    c->arg = arg;
+    deadline_init(&c->deadline);
     loop_task_init(&c->task, on_task);
     c->watch = (struct loop_watch){.fd = fd, .fn = on_event};
-    set_options(fd);
-    int e = loop_watch_add(c->loop, &c->watch, EPOLLIN);
+    int e = loop_watch_add(all->cfg.loop, &c->watch, EPOLLIN);
     if (e) {
         close(fd);
-        mem_free(c);
+        pool_free(&all->records, c);
         return e;
     }
-    metrics_add(c->metrics, METRIC_CONNECTIONS, 1);
+    metrics_add(all->cfg.metrics, METRIC_CONNECTIONS, 1);
     *ret = c;
     return 0;
 }
@@ -319,7 +401,7 @@ void conn_set_user(struct conn *c, const struct conn_ops *ops, void *arg)
 
 size_t conn_rest_bytes(const struct conn *c)
 {
-    return c->rest.len;
+    return c->held ? c->held->rest.len : 0;
 }
 
 void conn_shutdown(struct conn *c)
@@ -334,8 +416,8 @@ void conn_shutdown(struct conn *c)
     int any = 0;
     (void)setsockopt(c->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &any, sizeof(any));
     c->blocked = false;
-    loop_timer_after(c->loop, &c->timer, c->linger_ms);
-    loop_task_defer(c->loop, &c->task);
+    deadline_arm(&c->all->linger, &c->deadline);
+    loop_task_defer(c->all->cfg.loop, &c->task);
     conn_update_watch(c);
 }
 
@@ -351,12 +433,12 @@ bool conn_is_open(const struct conn *c)
 
 struct loop *conn_loop(const struct conn *c)
 {
-    return c->loop;
+    return c->all->cfg.loop;
 }
 
 struct metrics *conn_metrics(const struct conn *c)
 {
-    return c->metrics;
+    return c->all->cfg.metrics;
 }
 
 int conn_fd(const struct conn *c)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One TCP connection on a loop. Reading goes through the loop's shared buffer; only what the user
 // did not consume is kept. Writing is gathered and goes out by one send at the end of the turn. At
-// rest it owns no buffer.
+// rest it is its record of CONN_BYTES_MAX, and owns nothing else.
 //
 //   OPEN --conn_shutdown--> LINGERING (outbox, FIN, drain) --> CLOSED
 //     |                                                          ^
@@ -25,6 +25,8 @@
 #include "net/sender.h"
 
 struct conn;
+
+enum conn_limits { CONN_BYTES_MAX = 112 };
 
 struct conn_ops {
     // Bytes that came: those not consumed before and the new ones, in one piece, which may be
@@ -50,20 +52,33 @@ struct conn_ops {
     void (*on_closed)(struct conn *c, void *arg, int err);
 };
 
-struct conn_config {
+// The connections of one owner, and what they have in common.
+struct conns;
+
+struct conns_config {
     struct loop *loop;
     struct metrics *metrics; // of this thread
     struct sender *sender;   // of the loop; NULL: runs are copied and go out alone
-    const struct conn_ops *ops;
-    void *arg;
     size_t rest_bytes_max;
     size_t outbox_bytes_max; // more closes the connection: -E_TOO_LARGE
     int64_t slow_ms;
     int64_t linger_ms;
 };
 
-// Takes the descriptor, also on failure: -E_NO_MEMORY.
-int conn_new_take(const struct conn_config *cfg, int fd, struct conn **ret) MUST_CHECK;
+struct conns *conns_new(const struct conns_config *cfg);
+void conns_free(struct conns *all); // none may be left; accepts NULL
+
+struct conns_memory {
+    size_t records; // of all connections, at rest or not
+    size_t buffers; // of those with bytes unsent or not consumed; without the runs they share
+};
+struct conns_memory conns_memory(const struct conns *all);
+
+// Sets on a listening socket what each connection that it accepts inherits and needs.
+void conn_prepare_listener(int fd);
+// Takes the descriptor, also on failure: -E_NO_MEMORY. Nobody else may have a copy of it.
+int conn_new_take(struct conns *all, int fd, const struct conn_ops *ops, void *arg,
+                  struct conn **ret) MUST_CHECK;
 // Hands the connection to another user from the next call on. What was not consumed is offered to
 // the new one.
 void conn_set_user(struct conn *c, const struct conn_ops *ops, void *arg);

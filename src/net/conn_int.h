@@ -7,50 +7,70 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "base/pool.h"
 #include "net/conn.h"
+#include "net/deadline.h"
 
-enum conn_state { CONN_OPEN, CONN_LINGERING, CONN_CLOSED };
+struct conns {
+    struct conns_config cfg;
+    struct pool records;     // struct conn
+    struct pool held;        // struct conn_held
+    struct deadlines slow;   // OPEN, and the peer takes nothing
+    struct deadlines linger; // LINGERING
+    size_t buffer_bytes;     // allocated by all of `held`
+};
 
-struct conn {
-    struct loop_watch watch;
-    struct loop_task task; // at the end of the turn: offer, flush, finish
-    struct timer timer;    // OPEN: the slow reader's; LINGERING: the end of it
-    struct loop *loop;
-    struct metrics *metrics;
-    struct sender *sender;
-    struct list blocked_node; // in the sender's list of those to be told
-    const struct conn_ops *ops;
-    void *arg;
+// What a connection has only while bytes are unsent or not consumed.
+struct conn_held {
+    struct conn *conn;
     struct buf rest; // not consumed
     struct buf out;  // written and not sent, behind `sent`
     size_t sent;
     struct rcbuf *run; // its rest, behind `run_sent`, goes before what is in `out`; NULL: none
     size_t run_sent;
-    int64_t slow_ms, linger_ms;
-    enum conn_state state;
-    int err;
-    bool blocked;
-    bool take_runs;
-    bool pending; // a run of it waits in the sender
-    bool want_drained;
-    bool offer;    // the rest is offered again at the end of the turn
-    bool offering; // inside on_data
-    bool paused;
-    bool rest_full;
-    bool eof;      // read to the peer's end
-    bool hup_seen; // the peer's end was noticed while not reading
-    bool fin_sent;
+    size_t counted;           // of this in conns.buffer_bytes
+    struct list blocked_node; // in the sender's list of those to be told
 };
+
+enum conn_state { CONN_OPEN, CONN_LINGERING, CONN_CLOSED };
+
+struct conn {
+    struct loop_watch watch;
+    struct loop_task task;    // at the end of the turn: offer, flush, finish
+    struct deadline deadline; // OPEN: the slow reader's; LINGERING: the end of it
+    struct conns *all;
+    const struct conn_ops *ops;
+    void *arg;
+    struct conn_held *held; // NULL: nothing is
+    int err;
+    enum conn_state state : 2;
+    bool blocked : 1;
+    bool take_runs : 1;
+    bool pending : 1; // a run of it waits in the sender
+    bool want_drained : 1;
+    bool offer : 1;    // the rest is offered again at the end of the turn
+    bool offering : 1; // inside on_data
+    bool paused : 1;
+    bool rest_full : 1;
+    bool eof : 1;      // read to the peer's end
+    bool hup_seen : 1; // the peer's end was noticed while not reading
+    bool fin_sent : 1;
+};
+
+_Static_assert(sizeof(struct conn) <= CONN_BYTES_MAX, "a connection at rest is small");
 
 // conn.c
 void conn_close_with(struct conn *c, int err);
 void conn_update_watch(struct conn *c);
+struct conn_held *conn_hold(struct conn *c) MUST_CHECK; // NULL without memory
+// After each change of what is held: counts it, and lets it go when nothing is left.
+void conn_held_changed(struct conn *c);
 
 // conn_write.c
 void conn_flush(struct conn *c); // one send of all that waits
-void conn_tell_blocked(struct conn *c);
 // The run that was pushed, whose reference this takes: `n` bytes of it were taken, or -errno.
 // Calls nobody; who is blocked by it puts itself into `blocked`, to be told by conn_tell_blocked.
 void conn_run_sent(struct conn *c, struct rcbuf *run, ssize_t n, struct list *blocked);
+void conn_tell_blocked(struct conn *c);
 
 #endif

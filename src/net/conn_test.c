@@ -17,10 +17,12 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/pool.h"
 
 struct fixture {
     struct loop *loop;
     struct metrics_table *table;
+    struct conns *conns;
     struct conn *conn; // NULL once closed
     int peer;          // blocking
     size_t consume;    // of what is offered
@@ -100,6 +102,7 @@ static void tcp_pair(int fds[2], int rcvbuf)
     int l = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(l, (void *)&a, sizeof(a)), 0);
     assert_int_equal(listen(l, 1), 0);
+    conn_prepare_listener(l);
     assert_int_equal(getsockname(l, (void *)&a, &len), 0);
     fds[0] = socket(AF_INET, SOCK_STREAM, 0);
     if (rcvbuf) {
@@ -111,7 +114,7 @@ static void tcp_pair(int fds[2], int rcvbuf)
     close(l);
 }
 
-static struct fixture *fixture_new(struct conn_config cfg, int rcvbuf)
+static struct fixture *fixture_new(struct conns_config cfg, int rcvbuf)
 {
     int fds[2];
     struct fixture *f = mem_alloc(sizeof(*f));
@@ -122,13 +125,12 @@ static struct fixture *fixture_new(struct conn_config cfg, int rcvbuf)
     f->peer = fds[0];
     cfg.loop = f->loop;
     cfg.metrics = metrics_of(f->table, 0);
-    cfg.ops = &ops;
-    cfg.arg = f;
     cfg.rest_bytes_max = cfg.rest_bytes_max ? cfg.rest_bytes_max : 65536;
     cfg.outbox_bytes_max = cfg.outbox_bytes_max ? cfg.outbox_bytes_max : 16 << 20;
     cfg.slow_ms = cfg.slow_ms ? cfg.slow_ms : 60000;
     cfg.linger_ms = cfg.linger_ms ? cfg.linger_ms : 60000;
-    assert_int_equal(conn_new_take(&cfg, fds[1], &f->conn), 0);
+    f->conns = conns_new(&cfg);
+    assert_int_equal(conn_new_take(f->conns, fds[1], &ops, f, &f->conn), 0);
     assert_int_equal(metrics_sum(f->table, METRIC_CONNECTIONS), 1);
     return f;
 }
@@ -146,6 +148,7 @@ static void fixture_free(struct fixture *f)
     if (f->peer >= 0) {
         close(f->peer);
     }
+    conns_free(f->conns);
     metrics_table_free(f->table);
     loop_free(f->loop);
     mem_free(f);
@@ -169,7 +172,7 @@ static void peer_send(struct fixture *f, const char *text)
 static void what_one_turn_writes_goes_out_at_once(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new((struct conn_config){0}, 0);
+    struct fixture *f = fixture_new((struct conns_config){0}, 0);
     char got[32];
     struct rcbuf *shared = rcbuf_try_new(STR("shared "));
     conn_write(f->conn, STR("one "));
@@ -193,7 +196,7 @@ static void what_one_turn_writes_goes_out_at_once(void **state)
 static void what_is_not_consumed_is_offered_again(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new((struct conn_config){0}, 0);
+    struct fixture *f = fixture_new((struct conns_config){0}, 0);
     f->consume = 0;
     peer_send(f, "abc");
     TURN_UNTIL(f, f->offered == 3);
@@ -213,7 +216,7 @@ static void what_is_not_consumed_is_offered_again(void **state)
 static void reading_stops_when_the_rest_is_full(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new((struct conn_config){.rest_bytes_max = 8}, 0);
+    struct fixture *f = fixture_new((struct conns_config){.rest_bytes_max = 8}, 0);
     f->consume = 0;
     peer_send(f, "0123456789");
     TURN_UNTIL(f, f->offered == 8);
@@ -238,7 +241,7 @@ static void reading_stops_when_the_rest_is_full(void **state)
 static void paused_reading_offers_nothing(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new((struct conn_config){0}, 0);
+    struct fixture *f = fixture_new((struct conns_config){0}, 0);
     conn_pause_reading(f->conn);
     peer_send(f, "abc");
     for (int i = 0; i < 3; i++) {
@@ -276,7 +279,7 @@ static void a_short_send_blocks_until_drained(void **state)
 {
     (void)state;
     enum { BYTES = 4 << 20 };
-    struct fixture *f = fixture_new((struct conn_config){0}, 4096);
+    struct fixture *f = fixture_new((struct conns_config){0}, 4096);
     char *big = mem_alloc(BYTES);
     conn_write(f->conn, str_make(big, BYTES));
     assert_false(conn_is_blocked(f->conn));
@@ -285,9 +288,13 @@ static void a_short_send_blocks_until_drained(void **state)
     assert_true(conn_unsent_bytes(f->conn) > 0);
     assert_true(metrics_sum(f->table, METRIC_SHORT_SENDS) > 0);
     conn_write(f->conn, str_make(big, 100)); // waits behind
+    assert_true(conns_memory(f->conns).buffers > conn_unsent_bytes(f->conn));
     assert_int_equal(drain_peer(f, BYTES + 100), BYTES + 100);
     TURN_UNTIL(f, f->drained == 1);
     assert_int_equal(metrics_sum(f->table, METRIC_BYTES_OUT), BYTES + 100);
+    // Nothing is left but the slab that a pool keeps.
+    assert_int_equal(conns_memory(f->conns).buffers, POOL_SLAB_BYTES);
+    assert_int_equal(conns_memory(f->conns).records, POOL_SLAB_BYTES);
     mem_free(big);
     fixture_free(f);
 }
@@ -295,7 +302,7 @@ static void a_short_send_blocks_until_drained(void **state)
 static void an_outbox_over_its_maximum_closes(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new((struct conn_config){.outbox_bytes_max = 10}, 0);
+    struct fixture *f = fixture_new((struct conns_config){.outbox_bytes_max = 10}, 0);
     conn_write(f->conn, STR("0123456789"));
     conn_write(f->conn, STR("x"));
     loop_turn(f->loop, 0);
@@ -307,7 +314,7 @@ static void an_outbox_over_its_maximum_closes(void **state)
 static void no_memory_closes_that_connection_only(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new((struct conn_config){0}, 0);
+    struct fixture *f = fixture_new((struct conns_config){0}, 0);
     mem_fail_nth(1);
     conn_write(f->conn, STR("x"));
     mem_fail_nth(0);
@@ -317,7 +324,7 @@ static void no_memory_closes_that_connection_only(void **state)
     assert_int_equal(f->err, -E_NO_MEMORY);
     fixture_free(f);
 
-    f = fixture_new((struct conn_config){0}, 0);
+    f = fixture_new((struct conns_config){0}, 0);
     f->consume = 0;
     peer_send(f, "abc");
     mem_fail_nth(1);
@@ -331,7 +338,7 @@ static void a_reader_that_takes_nothing_is_stuck(void **state)
 {
     (void)state;
     enum { BYTES = 1 << 20 };
-    struct fixture *f = fixture_new((struct conn_config){.slow_ms = 50, .linger_ms = 60}, 4096);
+    struct fixture *f = fixture_new((struct conns_config){.slow_ms = 50, .linger_ms = 60}, 4096);
     char *big = mem_alloc(BYTES);
     conn_write(f->conn, str_make(big, BYTES));
     TURN_UNTIL(f, f->stuck == 1);
@@ -344,7 +351,7 @@ static void a_stuck_reader_that_comes_back_gets_what_waited(void **state)
 {
     (void)state;
     enum { BYTES = 200000 };
-    struct fixture *f = fixture_new((struct conn_config){.slow_ms = 50, .linger_ms = 60}, 4096);
+    struct fixture *f = fixture_new((struct conns_config){.slow_ms = 50, .linger_ms = 60}, 4096);
     char *big = mem_alloc(BYTES);
     conn_write(f->conn, str_make(big, BYTES));
     TURN_UNTIL(f, f->closed == 1);
@@ -357,7 +364,7 @@ static void a_stuck_reader_that_comes_back_gets_what_waited(void **state)
 static void reset_by_the_peer_closes(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new((struct conn_config){0}, 0);
+    struct fixture *f = fixture_new((struct conns_config){0}, 0);
     struct linger hard = {.l_onoff = 1};
     assert_int_equal(setsockopt(f->peer, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), 0);
     close(f->peer);
@@ -370,7 +377,7 @@ static void reset_by_the_peer_closes(void **state)
 static void closing_inside_on_data_is_safe(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new((struct conn_config){0}, 0);
+    struct fixture *f = fixture_new((struct conns_config){0}, 0);
     f->close_in_data = true;
     f->consume = 1;
     peer_send(f, "abc");
@@ -382,7 +389,7 @@ static void closing_inside_on_data_is_safe(void **state)
 static void the_peers_end_is_told_and_writing_goes_on(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new((struct conn_config){0}, 0);
+    struct fixture *f = fixture_new((struct conns_config){0}, 0);
     char got[8];
     peer_send(f, "abc");
     shutdown(f->peer, SHUT_WR);
@@ -395,7 +402,7 @@ static void the_peers_end_is_told_and_writing_goes_on(void **state)
     assert_int_equal(recv(f->peer, got, sizeof(got), 0), 4);
     fixture_free(f);
 
-    f = fixture_new((struct conn_config){0}, 0);
+    f = fixture_new((struct conns_config){0}, 0);
     f->close_on_eof = true;
     shutdown(f->peer, SHUT_WR);
     TURN_UNTIL(f, f->closed);
@@ -405,7 +412,7 @@ static void the_peers_end_is_told_and_writing_goes_on(void **state)
 static void lingering_close_lets_the_peer_read_the_answer(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new((struct conn_config){0}, 0);
+    struct fixture *f = fixture_new((struct conns_config){0}, 0);
     static char noise[100000];
     char got[64];
     f->consume = 0; // much input stays unread, which would reset a plain close
@@ -428,7 +435,7 @@ static void lingering_close_lets_the_peer_read_the_answer(void **state)
 static void lingering_ends_in_time(void **state)
 {
     (void)state;
-    struct fixture *f = fixture_new((struct conn_config){.linger_ms = 30}, 0);
+    struct fixture *f = fixture_new((struct conns_config){.linger_ms = 30}, 0);
     conn_shutdown(f->conn);
     TURN_UNTIL(f, f->closed);
     fixture_free(f);
@@ -448,7 +455,7 @@ static void bytes_left_go_to_the_next_user(void **state)
 {
     (void)state;
     static const struct conn_ops first = {.on_data = first_user, .on_closed = on_closed};
-    struct fixture *f = fixture_new((struct conn_config){0}, 0);
+    struct fixture *f = fixture_new((struct conns_config){0}, 0);
     conn_set_user(f->conn, &first, f);
     peer_send(f, "abcde");
     TURN_UNTIL(f, f->got_len > 0);

@@ -17,10 +17,11 @@ enum {
 
 static void all_sent(struct conn *c)
 {
-    buf_fini(&c->out);
-    c->sent = 0;
+    buf_fini(&c->held->out);
+    c->held->sent = 0;
+    conn_held_changed(c);
     if (c->state == CONN_OPEN) {
-        loop_timer_cancel(c->loop, &c->timer);
+        deadline_cancel(&c->deadline);
         if (c->blocked) {
             c->want_drained = true;
         }
@@ -36,26 +37,41 @@ static bool is_passing(int error)
 // The socket took `taken` bytes and no more.
 static void sent_short(struct conn *c, size_t taken)
 {
-    metrics_add(c->metrics, METRIC_SHORT_SENDS, 1);
-    if (c->state == CONN_OPEN && (taken > 0 || !timer_armed(&c->timer))) {
-        loop_timer_after(c->loop, &c->timer, c->slow_ms);
+    metrics_add(c->all->cfg.metrics, METRIC_SHORT_SENDS, 1);
+    if (c->state == CONN_OPEN && (taken > 0 || !deadline_armed(&c->deadline))) {
+        deadline_arm(&c->all->slow, &c->deadline);
     }
     c->blocked = true;
 }
 
-static void advance(struct conn *c, size_t taken)
+static void advance(struct conn_held *h, size_t taken)
 {
-    if (c->run) {
-        size_t left = rcbuf_str(c->run).len - c->run_sent;
+    if (h->run) {
+        size_t left = rcbuf_str(h->run).len - h->run_sent;
         size_t of_run = taken < left ? taken : left;
-        c->run_sent += of_run;
+        h->run_sent += of_run;
         taken -= of_run;
         if (of_run == left) {
-            rcbuf_unref(c->run);
-            c->run = NULL;
+            rcbuf_unref(h->run);
+            h->run = NULL;
         }
     }
-    c->sent += taken;
+    h->sent += taken;
+}
+
+static size_t gather(const struct conn_held *h, struct iovec parts[2])
+{
+    size_t count = 0;
+    if (h->run) {
+        struct str run = rcbuf_str(h->run);
+        parts[count++] = (struct iovec){.iov_base = (char *)(uintptr_t)run.p + h->run_sent,
+                                        .iov_len = run.len - h->run_sent};
+    }
+    if (h->out.len > h->sent) {
+        parts[count++] =
+            (struct iovec){.iov_base = h->out.p + h->sent, .iov_len = h->out.len - h->sent};
+    }
+    return count;
 }
 
 void conn_flush(struct conn *c)
@@ -65,24 +81,15 @@ void conn_flush(struct conn *c)
         return;
     }
     struct iovec parts[2];
-    struct msghdr m = {.msg_iov = parts};
-    if (c->run) {
-        struct str run = rcbuf_str(c->run);
-        parts[m.msg_iovlen++] = (struct iovec){.iov_base = (char *)(uintptr_t)run.p + c->run_sent,
-                                               .iov_len = run.len - c->run_sent};
-    }
-    if (c->out.len > c->sent) {
-        parts[m.msg_iovlen++] =
-            (struct iovec){.iov_base = c->out.p + c->sent, .iov_len = c->out.len - c->sent};
-    }
+    struct msghdr m = {.msg_iov = parts, .msg_iovlen = gather(c->held, parts)};
     ssize_t n = sendmsg(c->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && !is_passing(errno)) {
         conn_close_with(c, -E_CLOSED);
         return;
     }
     size_t taken = n > 0 ? (size_t)n : 0;
-    metrics_add(c->metrics, METRIC_BYTES_OUT, (int64_t)taken);
-    advance(c, taken);
+    metrics_add(c->all->cfg.metrics, METRIC_BYTES_OUT, (int64_t)taken);
+    advance(c->held, taken);
     if (taken == len) {
         all_sent(c);
     } else {
@@ -100,10 +107,10 @@ void conn_tell_blocked(struct conn *c)
 
 void conn_run_sent(struct conn *c, struct rcbuf *run, ssize_t n, struct list *blocked)
 {
-    ASSERT(c->pending && !c->run);
+    ASSERT(c->pending && !(c->held && c->held->run));
     c->pending = false;
     size_t taken = n > 0 ? (size_t)n : 0;
-    metrics_add(c->metrics, METRIC_BYTES_OUT, (int64_t)taken);
+    metrics_add(c->all->cfg.metrics, METRIC_BYTES_OUT, (int64_t)taken);
     if (taken == rcbuf_str(run).len) {
         rcbuf_unref(run);
         return;
@@ -113,11 +120,17 @@ void conn_run_sent(struct conn *c, struct rcbuf *run, ssize_t n, struct list *bl
         conn_close_with(c, -E_CLOSED);
         return;
     }
-    c->run = run;
-    c->run_sent = taken;
+    struct conn_held *h = conn_hold(c);
+    if (!h) {
+        rcbuf_unref(run);
+        conn_close_with(c, -E_NO_MEMORY);
+        return;
+    }
+    h->run = run;
+    h->run_sent = taken;
     sent_short(c, taken);
     conn_update_watch(c);
-    list_push_back(blocked, &c->blocked_node);
+    list_push_back(blocked, &h->blocked_node);
 }
 
 void conn_send_run(struct conn *c, struct rcbuf *run)
@@ -125,12 +138,13 @@ void conn_send_run(struct conn *c, struct rcbuf *run)
     if (c->state != CONN_OPEN || !c->take_runs || rcbuf_str(run).len == 0) {
         return;
     }
-    if (!c->sender || c->pending || conn_unsent_bytes(c) > 0) {
+    struct sender *sender = c->all->cfg.sender;
+    if (!sender || c->pending || conn_unsent_bytes(c) > 0) {
         conn_write_rcbuf(c, run);
         return;
     }
     c->pending = true;
-    sender_push(c->sender, c, run);
+    sender_push(sender, c, run);
 }
 
 void conn_take_runs(struct conn *c, bool on)
@@ -143,22 +157,28 @@ char *conn_write_reserve(struct conn *c, size_t len)
     if (c->state != CONN_OPEN) {
         return NULL;
     }
-    if (c->sent >= COMPACT_BYTES && c->sent > c->out.len / 2) {
-        buf_consume(&c->out, c->sent);
-        c->sent = 0;
+    struct conn_held *h = conn_hold(c);
+    if (!h) {
+        conn_close_with(c, -E_NO_MEMORY);
+        return NULL;
     }
-    char *p = buf_reserve(&c->out, len);
+    if (h->sent >= COMPACT_BYTES && h->sent > h->out.len / 2) {
+        buf_consume(&h->out, h->sent);
+        h->sent = 0;
+    }
+    char *p = buf_reserve(&h->out, len);
     if (!p) {
-        conn_close_with(c, len > c->out.max - c->out.len ? -E_TOO_LARGE : -E_NO_MEMORY);
+        conn_close_with(c, len > h->out.max - h->out.len ? -E_TOO_LARGE : -E_NO_MEMORY);
     }
     return p;
 }
 
 void conn_write_commit(struct conn *c, size_t len)
 {
-    buf_commit(&c->out, len);
+    buf_commit(&c->held->out, len);
+    conn_held_changed(c);
     if (!c->blocked) {
-        loop_task_defer(c->loop, &c->task);
+        loop_task_defer(c->all->cfg.loop, &c->task);
     }
 }
 
@@ -188,14 +208,18 @@ void conn_want_drained(struct conn *c)
 {
     if (c->state == CONN_OPEN) {
         c->want_drained = true;
-        loop_task_defer(c->loop, &c->task);
+        loop_task_defer(c->all->cfg.loop, &c->task);
     }
 }
 
 size_t conn_unsent_bytes(const struct conn *c)
 {
-    size_t run = c->run ? rcbuf_str(c->run).len - c->run_sent : 0;
-    return run + c->out.len - c->sent;
+    const struct conn_held *h = c->held;
+    if (!h) {
+        return 0;
+    }
+    size_t run = h->run ? rcbuf_str(h->run).len - h->run_sent : 0;
+    return run + h->out.len - h->sent;
 }
 
 size_t conn_kernel_unsent_bytes(const struct conn *c)

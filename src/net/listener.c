@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/conn.h"
 
 enum { ACCEPTS_PER_TURN = 64, BACKLOG = 4096, HOST_BYTES_MAX = 255 };
 
@@ -106,6 +107,7 @@ static int open_socket(const struct addrinfo *ai)
         errno = why;
         return -E_IO;
     }
+    conn_prepare_listener(fd);
     return fd;
 }
 

@@ -78,7 +78,7 @@ void sender_flush(struct sender *s)
     send_batch(s);
     struct list *node;
     while ((node = list_pop_front(&s->blocked))) {
-        conn_tell_blocked(LIST_ENTRY(node, struct conn, blocked_node));
+        conn_tell_blocked(LIST_ENTRY(node, struct conn_held, blocked_node)->conn);
     }
 }
 

@@ -201,6 +201,9 @@ static void on_count(struct timer *t)
     metrics_set(w->metrics, METRIC_MEMORY_SESSIONS, (int64_t)memory.sessions);
     metrics_set(w->metrics, METRIC_MEMORY_TOPICS, (int64_t)memory.topics);
     metrics_set(w->metrics, METRIC_MEMORY_FRAMES, (int64_t)memory.frames);
+    struct conns_memory conns = httpd_conns_memory(w->httpd);
+    metrics_set(w->metrics, METRIC_MEMORY_CONNECTIONS, (int64_t)conns.records);
+    metrics_set(w->metrics, METRIC_MEMORY_BUFFERS, (int64_t)conns.buffers);
     loop_timer_after(w->loop, t, COUNT_MS);
 }
 
