@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// What the results say: each figure that has a target, and the tables behind them. Pure.
+//
+// `data` is what compare.mjs writes: {scenarios: {NAME: {results: [{run, hub, case, result, watch}], …}}}.
+import { paired, spread } from './stats.mjs';
+
+export const SENDS = { uring: 'clairon-uring', plain: 'clairon-plain' };
+const KERNEL_PER_SLOW_MAX = 256 * 1024;
+const MIB = 2 ** 20;
+
+// ---- reading results
+
+export const metrics = {
+  us: (r) => r.us_per_delivery,
+  us_connect: (r) => r.us_per_connection,
+  core: (r) => r.cpu_core_share * 100,
+  p50: (r) => r.latency_ms?.p50,
+  p99: (r) => r.latency_ms?.p99,
+  rate: (r) => r.rate_held,
+  rss: (r) => (r.rss_end - r.rss_before) / r.clients,
+  kernel: (r) => r.kernel_per_client,
+  wrong: (r) => r.lost + r.doubled + r.out_of_order + (r.slow_lost ?? 0),
+  rss_growth: (r) => (r.rss_peak - r.rss_ready) / MIB,
+  kernel_per_slow: (r) => (r.kernel_tcp_peak - r.kernel_tcp_ready) / r.slow,
+  slow_left: (r) => r.slow - r.slow_completed,
+  per_s: (r) => r.deliveries_per_s,
+};
+
+// `failed` stands alone where nothing could be measured, and says why.
+const usable = ({ result }) => !result.failed;
+
+// Map of run to value.
+export function values(data, name, hub, metric, part = '') {
+  const results = data.scenarios[name]?.results ?? [];
+  const own = results.filter((r) => r.hub === hub && (r.case ?? '') === part && usable(r));
+  return new Map(own.map(({ run, result }) => [run, metric(result)]).filter(([, value]) => Number.isFinite(value)));
+}
+
+export const spreadOf = (data, name, hub, metric, part) => spread([...values(data, name, hub, metric, part).values()]);
+
+const toHub = (name, metric, peer) => (data, own) =>
+  paired(values(data, name, own, metric), values(data, name, peer, metric));
+const toCase = (name, metric, part, base) => (data, own) =>
+  paired(values(data, name, own, metric, part), values(data, name, own, metric, base));
+const plainly = (name, metric, part) => (data, own) => spreadOf(data, name, own, metric, part);
+
+// ---- figures
+
+// most/least: the target, one for both ways of sending or {uring, plain}.
+export const FIGURES = [
+  ...['1,000', '5,000'].map((n) => ({
+    text: `CPU per delivery, one at a time, ${n} subscribers, to uWebSockets`,
+    of: toHub(`serial-${n.replace(',', '')}`, metrics.us, 'uws'),
+    most: { uring: 0.85, plain: 1 },
+    unit: '×',
+  })),
+  { text: 'bursts of 10, to uWebSockets', of: toHub('burst-10', metrics.us, 'uws'), most: 0.85, unit: '×' },
+  { text: 'bursts of 100, to uWebSockets', of: toHub('burst-100', metrics.us, 'uws'), most: 0.1, unit: '×' },
+  {
+    text: '200 messages/s to 1,000: CPU, to uWebSockets',
+    of: toHub('rate-200', metrics.core, 'uws'),
+    most: 0.85,
+    unit: '×',
+  },
+  {
+    text: '200 messages/s to 1,000: p99, to uWebSockets',
+    of: toHub('rate-200', metrics.p99, 'uws'),
+    most: 1,
+    unit: '×',
+  },
+  {
+    text: 'highest rate held at 90 % of a core, to uWebSockets',
+    of: toHub('capacity', metrics.rate, 'uws'),
+    least: 1.3,
+    unit: '×',
+  },
+  {
+    text: '10 of 500 topics each, events on 3: CPU per delivery, to one topic that reaches as many',
+    of: toCase('topics', metrics.us, 'many', 'single'),
+    most: 1.1,
+    unit: '×',
+  },
+  { text: 'the same, to one topic that reaches all 1,000', of: toCase('topics', metrics.us, 'many', 'wide'), most: 1.1, unit: '×' },
+  { text: 'the same: doubled, lost or out of order', of: plainly('topics', metrics.wrong, 'many'), most: 0, unit: '' },
+  ...['1,000', '5,000'].map((n) => ({
+    text: `CPU per delivery, one at a time, ${n} subscribers, to the floor of send`,
+    of: toHub(`serial-${n.replace(',', '')}`, metrics.us, 'floor-plain'),
+    most: 1,
+    unit: '×',
+  })),
+  { text: 'memory of an idle connection with 2 topics, of 15,000', of: plainly('idle', metrics.rss), most: 512, unit: 'bytes' },
+  { text: 'CPU per connection made, to uWebSockets', of: toHub('connect', metrics.us_connect, 'uws'), most: 1, unit: '×' },
+  {
+    text: '15,000 subscribers, 20 messages/s: lost, doubled or out of order',
+    of: plainly('overload', metrics.wrong, 'steady'),
+    most: 0,
+    unit: '',
+  },
+  { text: 'the same: p99', of: plainly('overload', metrics.p99, 'steady'), unit: 'ms' },
+  {
+    text: '15,000 subscribers, 100 messages/s: lost, doubled or out of order',
+    of: plainly('overload', metrics.wrong, 'over'),
+    most: 0,
+    unit: '',
+  },
+  {
+    text: '1,000 never read: p99 of the 9,000 others, to that without them',
+    of: toCase('slow', metrics.p99, 'with', 'without'),
+    most: 1.5,
+    unit: '×',
+  },
+  { text: 'the same: growth of memory', of: plainly('slow', metrics.rss_growth, 'with'), most: 64, unit: 'MiB' },
+  {
+    text: "the same: the kernel's memory per connection that never reads",
+    of: plainly('slow', metrics.kernel_per_slow, 'with'),
+    most: KERNEL_PER_SLOW_MAX,
+    unit: 'bytes',
+  },
+  { text: 'the same: slow ones that did not complete', of: plainly('slow', metrics.slow_left, 'with'), most: 0, unit: '' },
+];
+
+export function targetOf({ most, least }, send) {
+  const of = (bound) => (typeof bound === 'object' ? bound[send] : bound);
+  return { most: of(most), least: of(least) };
+}
+
+// {spread, met}: met is null where nothing is asked or nothing was measured.
+export function judge(figure, data, send) {
+  const found = figure.of(data, SENDS[send]);
+  const { most, least } = targetOf(figure, send);
+  if (!found || (most === undefined && least === undefined)) {
+    return { spread: found, met: null };
+  }
+  return { spread: found, met: most === undefined ? found.median >= least : found.median <= most };
+}
+
+// What went wrong with Clairon itself: noise is none of it.
+export function faults(scenarios) {
+  return Object.entries(scenarios).flatMap(([name, { results }]) => results
+    .filter(({ hub }) => hub.startsWith('clairon'))
+    .flatMap(({ run, hub, case: part, result }) => faultsOf(result).map((fault) =>
+      `${name}${part ? ` (${part})` : ''}, run ${run}, ${hub}: ${fault}`)));
+}
+
+const FAULTS = ['lost', 'doubled', 'out_of_order', 'slow_lost', 'clients_failed', 'publish_errors'];
+
+// A rate that is too high for a search is no fault: its steps are judged by what was lost in them.
+export function faultsOf(result) {
+  const counts = FAULTS.filter((key) => result[key] > 0).map((key) => `${result[key]} ${key.replaceAll('_', ' ')}`);
+  const told = [result.failed, result.ended_badly].filter((text) => text);
+  return [...counts, ...told, ...(result.steps ?? []).flatMap(faultsOf)];
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: MIT
+// The hubs that are compared: whether each can run here, how it is started on its core, and what the load generator
+// has to know of it.
+import { execFileSync, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import net from 'node:net';
+import path from 'node:path';
+import { makeDir, removeDir, REPO } from '../tests/lib/paths.mjs';
+import { filesMax } from './machine.mjs';
+
+const START_MS = 20_000;
+const STOP_MS = 60_000;
+const READY = /^listening on (http:\/\/\S+:(\d+))$/m;
+const PEERS = path.join(REPO, 'bench/peers');
+const NCHAN_MODULE = ['/usr/lib/nginx/modules/ngx_nchan_module.so', '/usr/lib64/nginx/modules/ngx_nchan_module.so'];
+
+// What is not Clairon has one topic, which everyone is on, takes bare payloads on a WebSocket, and says nothing first.
+const PLAIN_WORDS = (url) => ['--subscribe', `${url.replace('http', 'ws')}/`, '--on-open', '', '--ready', '',
+  '--publish', `${url.replace('http', 'ws')}/publish`, '--publish-body', '%p'];
+
+// kind: `own` is what is judged, `peer` what it is compared with, `floor` what could not be less.
+// probe(options): {version, note?} or {absent: why}. launch(options): {words, port?, env?, dir?, worker?}.
+export const HUBS = {
+  'clairon-uring': clairon('Clairon, io_uring', 'uring'),
+  'clairon-plain': clairon('Clairon, plain send', 'plain'),
+  uws: {
+    name: 'uWebSockets',
+    kind: 'peer',
+    probe: probeUws,
+    launch: ({ uws }) => ({ words: [uwsProgram(uws)] }),
+    words: PLAIN_WORDS,
+  },
+  'floor-plain': floor('floor: send', []),
+  'floor-uring': floor('floor: io_uring', ['--uring']),
+  nchan: { name: 'nginx with nchan', kind: 'peer', probe: probeNchan, launch: launchNchan, words: PLAIN_WORDS },
+  ws: {
+    name: 'npm ws',
+    kind: 'peer',
+    probe: probeWs,
+    launch: () => ({ words: [process.execPath, path.join(PEERS, 'ws.mjs')] }),
+    words: PLAIN_WORDS,
+  },
+};
+
+function output(command, words, options = {}) {
+  return execFileSync(command, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options });
+}
+
+const firstLine = (error) => String(error.stderr || error.message).trim().split('\n')[0].replace(/\/\S*\//g, '');
+
+// ---- Clairon
+
+function clairon(name, send) {
+  return {
+    name,
+    kind: 'own',
+    send,
+    probe({ clairon: bin }) {
+      if (!fs.existsSync(bin)) {
+        return { absent: 'it is not built: ./run or ./test release' };
+      }
+      const version = output(bin, ['--version']).trim().replace(/^clairon /, '');
+      if (send === 'plain') {
+        return { version };
+      }
+      if (!hasSend(bin)) {
+        return { absent: 'this build has no `serve --send`' };
+      }
+      return uringForbidden() ? { absent: 'kernel.io_uring_disabled forbids it' } : { version };
+    },
+    launch({ clairon: bin, data }) {
+      const dir = data ? fs.mkdtempSync(path.join(data, 'clairon-bench-')) : makeDir('bench');
+      const choice = hasSend(bin) ? ['--send', send] : [];
+      return { words: [bin, 'serve', '--listen', '127.0.0.1:0', '--data', dir, ...choice], dir };
+    },
+    // Events by POST, subscribers on topics of their own choice: all of it Clairon's defaults in the generator.
+    words: (url, { rate }) => ['--subscribe', `${url.replace('http', 'ws')}/ws`, '--topics-extra', '1',
+      '--publish', `${url}/api/v1/publish`, '--publishers', rate ? '8' : '1'],
+  };
+}
+
+const hasSend = (bin) => /--send\b/.test(output(bin, ['serve', '--help']));
+
+// 1 leaves it to some groups, 2 to nobody.
+function uringForbidden() {
+  const file = '/proc/sys/kernel/io_uring_disabled';
+  return fs.existsSync(file) && fs.readFileSync(file, 'utf8').trim() !== '0';
+}
+
+// ---- the floor
+
+function floor(name, words) {
+  return {
+    name,
+    kind: 'floor',
+    probe({ floor: bin }) {
+      if (!fs.existsSync(bin)) {
+        return { absent: 'it is not built: ninja -C build bench/bench_floor' };
+      }
+      const forbidden = words.includes('--uring') && uringForbidden();
+      return forbidden ? { absent: 'kernel.io_uring_disabled forbids it' } : { version: '' };
+    },
+    launch: ({ floor: bin }) => ({ words: [bin, ...words] }),
+    words: PLAIN_WORDS,
+  };
+}
+
+// ---- uWebSockets
+
+// The program: as given, or built from sources into build-peers/.
+const uwsProgram = (given) => (fs.statSync(given).isDirectory() ? path.join(REPO, 'build-peers/uws') : given);
+
+function probeUws({ uws }) {
+  if (!uws) {
+    return { absent: 'no sources given: --uws or CLAIRON_BENCH_UWS, see bench/README.md' };
+  }
+  if (!fs.existsSync(uws)) {
+    return { absent: 'what --uws names is not there' };
+  }
+  if (!fs.statSync(uws).isDirectory()) {
+    return { version: 'as built' };
+  }
+  try {
+    buildUws(uws);
+    return { version: uwsVersion(uws) };
+  } catch (error) {
+    return { absent: `it does not build: ${firstLine(error)}` };
+  }
+}
+
+function uwsVersion(sources) {
+  try {
+    return output('git', ['-C', sources, 'log', '-1', '--format=%h of %cs']).trim();
+  } catch {
+    return 'unknown';
+  }
+}
+
+function buildUws(sources) {
+  const program = uwsProgram(sources);
+  const source = path.join(PEERS, 'uws.cpp');
+  if (fs.existsSync(program) && fs.statSync(program).mtimeMs > fs.statSync(source).mtimeMs) {
+    return;
+  }
+  const folder = path.dirname(program);
+  const flags = ['-O3', '-march=native', '-DLIBUS_NO_SSL', '-DUWS_NO_ZLIB', `-I${path.join(sources, 'uSockets/src')}`];
+  const parts = ['', 'eventing'].flatMap((sub) => {
+    const dir = path.join(sources, 'uSockets/src', sub);
+    return fs.readdirSync(dir).filter((name) => name.endsWith('.c')).map((name) => path.join(dir, name));
+  });
+  fs.mkdirSync(folder, { recursive: true });
+  const objects = parts.map((part) => {
+    const object = path.join(folder, `${path.basename(part, '.c')}.o`);
+    output('gcc', [...flags, '-c', part, '-o', object]);
+    return object;
+  });
+  output('g++', [...flags, '-std=c++20', `-I${path.join(sources, 'src')}`, source, ...objects, '-o', program]);
+}
+
+// ---- nchan
+
+function probeNchan() {
+  if (!NCHAN_MODULE.some((file) => fs.existsSync(file))) {
+    return { absent: 'it is not installed: Debian packages nginx-light and libnginx-mod-nchan' };
+  }
+  try {
+    const nginx = output('sh', ['-c', 'nginx -v 2>&1']).trim().replace(/^nginx version: nginx\//, '');
+    const nchan = output('sh', ['-c', "dpkg-query -W -f '${Version}' libnginx-mod-nchan 2>/dev/null || echo unknown"]);
+    return { version: `${nchan.trim().replace(/^1:|\+.*$/g, '')}, nginx ${nginx}` };
+  } catch (error) {
+    return { absent: firstLine(error) };
+  }
+}
+
+async function launchNchan() {
+  const dir = makeDir('bench-nchan');
+  fs.chmodSync(dir, 0o755); // Workers may run as another user.
+  const port = await freePort();
+  const module = NCHAN_MODULE.find((file) => fs.existsSync(file));
+  const values = { PORT: port, DIR: dir, MODULE: module, FILES: Math.min(filesMax(), 1 << 20) };
+  const text = fs.readFileSync(path.join(PEERS, 'nchan.conf.in'), 'utf8');
+  fs.writeFileSync(path.join(dir, 'nginx.conf'), text.replace(/@([A-Z]+)@/g, (all, key) => values[key] ?? all));
+  return { words: ['nginx', '-p', dir, '-c', path.join(dir, 'nginx.conf')], port, dir, worker: true };
+}
+
+async function freePort() {
+  const server = net.createServer();
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  const { port } = server.address();
+  await new Promise((resolve) => { server.close(resolve); });
+  return port;
+}
+
+// ---- npm ws
+
+function probeWs() {
+  try {
+    const require = createRequire(new URL('../tests/package.json', import.meta.url));
+    return { version: `${require('ws/package.json').version}, node ${process.versions.node}` };
+  } catch {
+    return { absent: 'it is not installed: npm ci in tests/' };
+  }
+}
+
+// ---- running them
+
+const running = new Set();
+process.on('exit', () => running.forEach((self) => self.killAll()));
+
+// A hub that is up, alone on its core.
+export class Running {
+  // Throws when it does not come up.
+  static async start(hub, options) {
+    const launch = await hub.launch(options);
+    const self = new Running(launch, options.serverCore);
+    try {
+      await self.#up(launch);
+    } catch (error) {
+      await self.stop('SIGKILL');
+      throw error;
+    }
+    return self;
+  }
+
+  constructor({ words, dir }, core) {
+    this.dir = dir;
+    this.text = '';
+    this.ended = null;
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CLAIRON_')));
+    this.child = spawn('taskset', ['-c', String(core), ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    running.add(this);
+    this.said = new Promise((resolve) => {
+      const take = (bytes) => {
+        this.text = (this.text + bytes).slice(-100_000);
+        if (READY.test(this.text)) {
+          resolve(READY.exec(this.text)[1]);
+        }
+      };
+      this.child.stdout.on('data', take);
+      this.child.stderr.on('data', take);
+    });
+    this.gone = new Promise((resolve) => {
+      this.child.on('error', (error) => resolve({ error: error.message }));
+      this.child.on('close', (code, signal) => resolve({ code, signal }));
+    }).then((end) => {
+      running.delete(this);
+      this.ended = end;
+    });
+  }
+
+  async #up({ port, worker }) {
+    let timer;
+    const late = new Promise((resolve) => { timer = setTimeout(resolve, START_MS); });
+    const up = port ? this.#answers(port) : this.said;
+    this.url = await Promise.race([up, this.gone, late]);
+    clearTimeout(timer);
+    if (!this.url) {
+      throw new Error(`it did not start: ${this.lastWords() || 'no word of it'}`);
+    }
+    this.pid = worker ? this.#workerPid() : this.child.pid; // Killing nginx would leave its worker behind.
+  }
+
+  async #answers(port) {
+    while (!this.ended) {
+      const open = await new Promise((resolve) => {
+        const socket = net.connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
+        socket.on('connect', () => socket.destroy());
+      });
+      if (open) {
+        return `http://127.0.0.1:${port}`;
+      }
+      await new Promise((resolve) => { setTimeout(resolve, 50); });
+    }
+    return null;
+  }
+
+  // Whoever serves is the only child of what was started.
+  #workerPid() {
+    const { pid } = this.child;
+    return Number(fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+  }
+
+  killAll() {
+    this.child.kill('SIGKILL');
+    if (this.pid && this.pid !== this.child.pid) {
+      process.kill(this.pid, 'SIGKILL');
+    }
+  }
+
+  lastWords() {
+    return this.text.trim().split('\n').filter((line) => !READY.test(line)).slice(-3).join(' | ').replace(/\/\S*\//g, '');
+  }
+
+  // null, or what was wrong with its end. To be asked once.
+  async stop(signal = 'SIGTERM') {
+    const unasked = this.ended;
+    this.child.kill(signal);
+    const timer = setTimeout(() => this.killAll(), STOP_MS);
+    await this.gone;
+    clearTimeout(timer);
+    if (this.dir) {
+      removeDir(this.dir);
+    }
+    const { code, signal: by } = this.ended;
+    const how = by ?? `exit ${code}`;
+    if (unasked) {
+      return `it ended unasked (${how}): ${this.lastWords()}`;
+    }
+    return code === 0 || by === signal ? null : `it ended badly (${how}): ${this.lastWords()}`;
+  }
+}
+
+// What of HUBS can run here: {present: {id: version}, absent: {id: why}}.
+export function probeAll(ids, options) {
+  const present = {};
+  const absent = {};
+  for (const id of ids) {
+    const { version, absent: why } = HUBS[id].probe(options);
+    if (why) {
+      absent[id] = why;
+    } else {
+      present[id] = version;
+    }
+  }
+  return { present, absent };
+}
+
+export const DEFAULTS = {
+  clairon: path.join(REPO, 'build/clairon'),
+  floor: path.join(REPO, 'build/bench/bench_floor'),
+  uws: process.env.CLAIRON_BENCH_UWS,
+};

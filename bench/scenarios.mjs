@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// What is measured: each scenario, which hubs it makes sense for, how the load generator is called, and how long it
+// takes.
+
+const ALL = ['clairon-uring', 'clairon-plain', 'uws', 'floor-plain', 'floor-uring', 'nchan', 'ws'];
+const OWN = ['clairon-uring', 'clairon-plain'];
+const HUBS_ONLY = ['clairon-uring', 'clairon-plain', 'uws', 'nchan', 'ws'];
+
+export const CORE_SHARE = 0.9; // at which the highest rate is looked for
+export const HELD_P99_MS = 250; // a rate that makes events later than this is not held
+const ONE_TOPIC = 'the others have one topic in this comparison';
+const FLOOR_RATE = 'the floor only sends: it neither waits for sockets nor shares sends';
+const FLOOR_REST = 'the floor keeps nothing for a connection';
+const OWN_PROMISE = "a promise of Clairon's own";
+
+const ONE_BY_ONE = { mode: 'serial', warmup: 1, duration: 2 };
+
+const PREPARE_S = 0.7; // to start and end a hub and the generator
+const CONNECT_S = 0.00025;
+
+// A scenario's cases are run one after the other on a fresh hub. `load` has the generator's options by their names;
+// seconds are what `--quick` shortens, clients what `--clients-max` lowers. `runs`: at most so many.
+// `skip`: why it makes no sense for other hubs.
+export const SCENARIOS = {
+  'serial-1000': serial('512 bytes to 1,000 subscribers, one at a time', 1000, 1),
+  'serial-5000': serial('512 bytes to 5,000 subscribers, one at a time', 5000, 1),
+  'burst-10': serial('bursts of 10 to 1,000 subscribers', 1000, 10),
+  'burst-100': serial('bursts of 100 to 1,000 subscribers', 1000, 100),
+  'rate-200': {
+    about: '200 messages/s to 1,000 subscribers',
+    hubs: HUBS_ONLY,
+    skip: FLOOR_RATE,
+    cases: { '': { mode: 'rate', clients: 1000, rate: 200, warmup: 1, duration: 5 } },
+  },
+  capacity: {
+    about: `the highest rate to 1,000 subscribers that leaves ${Math.round((1 - CORE_SHARE) * 100)} % of the core free`,
+    hubs: HUBS_ONLY,
+    skip: FLOOR_RATE,
+    search: { start: 200, steps: 7 },
+    cases: { '': { mode: 'rate', clients: 1000, warmup: 1, duration: 2 } },
+  },
+  topics: {
+    about: '1,000 subscribers on 10 of 500 topics each, events on 3 topics',
+    hubs: OWN,
+    skip: ONE_TOPIC,
+    cases: {
+      many: { ...ONE_BY_ONE, clients: 1000, topics: 500, 'topics-per-client': 10, 'topics-per-event': 3 },
+      // An event of `many` reaches 59 subscribers; so does one here, by a single topic.
+      single: { ...ONE_BY_ONE, clients: 1000, topics: 17 },
+      wide: { ...ONE_BY_ONE, clients: 1000 },
+    },
+  },
+  idle: {
+    about: '15,000 connections at rest',
+    hubs: HUBS_ONLY,
+    skip: FLOOR_REST,
+    runs: 3,
+    cases: { '': { mode: 'idle', clients: 15000, settle: 2 } },
+  },
+  connect: {
+    about: '15,000 connections as fast as they come',
+    hubs: ALL,
+    cases: { '': { mode: 'connect', clients: 15000, parallel: 64 } },
+  },
+  overload: {
+    about: '15,000 subscribers, 20 messages/s, then 100/s',
+    hubs: OWN,
+    skip: OWN_PROMISE,
+    runs: 1,
+    drain: 30,
+    cases: {
+      steady: { mode: 'rate', clients: 15000, rate: 20, warmup: 2, duration: 60 },
+      over: { mode: 'rate', clients: 15000, rate: 100, warmup: 2, duration: 20 },
+    },
+  },
+  slow: {
+    about: '1,000 of 10,000 subscribers never read, 20 events/s',
+    hubs: OWN,
+    skip: OWN_PROMISE,
+    runs: 1,
+    drain: 10,
+    cases: {
+      without: { mode: 'rate', clients: 9000, rate: 20, warmup: 2, duration: 60 },
+      with: { mode: 'rate', clients: 10000, rate: 20, warmup: 2, duration: 60, slow: 1000, 'slow-resume': true },
+    },
+  },
+};
+
+function serial(about, clients, burst) {
+  return { about, hubs: ALL, cases: { '': { ...ONE_BY_ONE, clients, burst } } };
+}
+
+const SECONDS = ['warmup', 'duration', 'settle'];
+
+// A case as it is run: shortened and with fewer clients when asked.
+export function settle(load, { quick = false, clientsMax = Infinity }) {
+  const clients = Math.min(load.clients, clientsMax);
+  const shorter = Object.fromEntries(SECONDS.filter((key) => key in load)
+    .map((key) => [key, quick ? Math.max(1, Math.round(load[key] / 10)) : load[key]]));
+  const slow = load.slow ? { slow: Math.max(1, Math.floor((load.slow * clients) / load.clients)) } : {};
+  return { ...load, ...shorter, ...slow, clients };
+}
+
+// The words of `clairon bench` for a case.
+export function wordsOf(load) {
+  return Object.entries(load).flatMap(([key, value]) => (value === true ? [`--${key}`] : [`--${key}`, String(value)]));
+}
+
+// Descriptors that the hub and the generator each need.
+export const filesNeeded = (load) => load.clients + 200;
+
+// Seconds that a scenario will take with so many hubs and runs, roughly.
+export function estimate(scenario, hubs, options) {
+  const runs = Math.min(options.runs, scenario.runs ?? Infinity);
+  const once = Object.values(scenario.cases).map((load) => settle(load, options)).map((load) => {
+    const steps = scenario.search ? (options.quick ? 2 : 4) : 1;
+    const spent = SECONDS.reduce((sum, key) => sum + (load[key] ?? 0), 0);
+    return steps * (PREPARE_S + load.clients * CONNECT_S + spent) + (options.quick ? 0 : (scenario.drain ?? 0));
+  });
+  return once.reduce((sum, seconds) => sum + seconds, 0) * runs * hubs.length;
+}
