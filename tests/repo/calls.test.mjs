@@ -16,7 +16,7 @@ const RULES = [
   { names: 'malloc calloc realloc free strdup strndup asprintf vasprintf', where: PRODUCT, but: /^src\/base\/mem\.c$/,
     why: 'memory comes from base/mem.h' },
   { names: 'recv recvfrom recvmsg send sendto sendmsg sendmmsg accept accept4', where: PRODUCT,
-    but: /^(src\/net|client)\//, why: 'sockets belong to net and client' },
+    but: /^(src\/(net|load)|client)\//, why: 'sockets belong to net, client and load' },
   { names: 'exit _exit _Exit sigaction', where: PRODUCT, but: /^src\/(server|cli)\//, why: 'the hub can be embedded' },
   { names: 'abort', where: PRODUCT, but: /^src\/base\/(assert|mem)\.c$/, why: 'ASSERT says where and why' },
   { names: 'printf puts putchar fprintf vprintf vfprintf', where: /^src\/(base|wire|hub|store|net|http|dialect|ingest)\//,

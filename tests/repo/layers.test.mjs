@@ -22,7 +22,8 @@ const ALLOWED = {
   ingest: ['http', 'net', 'wire', 'hub', 'base'],
   server: ['dialect', 'ingest', 'http', 'net', 'wire', 'hub', 'store', 'auth', 'base'],
   client: ['wire', 'base'],
-  cli: ['client', 'server', 'auth', 'wire', 'base'],
+  load: ['wire', 'base'],
+  cli: ['client', 'load', 'server', 'auth', 'wire', 'base'],
 };
 const DIALECTS = ['native', 'deployment', 'ticket', 'socketio', 'polling', 'sse', 'poll'];
 

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+// A subscriber of a load test: from connecting over ready to the bookkeeping of what it gets.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "load/load_int.h"
+#include "wire/ws_frame.h"
+
+struct template_values client_values(const struct client *c)
+{
+    const struct load *l = c->peer.load;
+    return (struct template_values){
+        .prefix = l->cfg->topic_prefix,
+        .topics = choice_client(&l->choice, c->number),
+        .topics_count = l->choice.per_client,
+        .extra = l->cfg->topics_extra,
+        .client = c->number,
+    };
+}
+
+void client_lost(struct client *c, const char *why)
+{
+    static const char *const what[] = {
+        [CLIENT_NONE] = "",
+        [CLIENT_CONNECTING] = "can't connect",
+        [CLIENT_OPENING] = "is not let in",
+        [CLIENT_WAITING] = "does not get ready",
+        [CLIENT_READY] = "went away",
+        [CLIENT_GONE] = "",
+    };
+    struct load *l = c->peer.load;
+    load_problem(l, "subscriber %u %s: %s", (unsigned)c->number, what[c->state], why);
+    if (c->state == CLIENT_READY) {
+        l->result->gone++;
+        l->slow_reading -= c->slow && !c->peer.paused && c->got < c->wanted;
+    } else {
+        l->result->failed++;
+        l->connecting--;
+    }
+    l->progress_ns = l->now_ns;
+    c->state = CLIENT_GONE;
+    peer_close(&c->peer);
+}
+
+void client_ready(struct client *c)
+{
+    struct load *l = c->peer.load;
+    c->state = CLIENT_READY;
+    l->connecting--;
+    l->result->ready++;
+    l->progress_ns = l->now_ns;
+    if (l->storm) {
+        hist_add(&l->latency, (uint64_t)(l->now_ns - c->begun_ns));
+    }
+    if (c->slow) {
+        c->peer.paused = true;
+        pump_del(l, &c->peer.watch);
+    }
+}
+
+void client_read_on(struct client *c)
+{
+    c->peer.paused = false;
+    if (!pump_add(c->peer.load, &c->peer.watch, EPOLLIN | EPOLLRDHUP)) {
+        client_lost(c, strerror(errno));
+    }
+}
+
+void client_marker(struct client *c, struct marker m)
+{
+    struct load *l = c->peer.load;
+    const struct load_config *cfg = l->cfg;
+    if (c->state != CLIENT_READY || m.due_ns < l->begun_ns) {
+        return; // of another run: hubs may begin with what was before
+    }
+    if (m.seq >= l->seq_sent || !choice_wants(&l->choice, c->number, m.seq)) {
+        l->result->unexpected++;
+        return;
+    }
+    size_t lane = cfg->publishers == 1 ? 0 : (m.seq / cfg->burst) % cfg->publishers;
+    switch (ledger_take(&l->ledgers[c->number * (size_t)cfg->publishers + lane], m.seq)) {
+    case LEDGER_DOUBLED:
+        l->result->doubled++;
+        return;
+    case LEDGER_LATE:
+        l->result->out_of_order++;
+        break;
+    case LEDGER_NEW:
+        break;
+    }
+    l->progress_ns = l->now_ns;
+    if (c->slow) {
+        l->slow_reading -= ++c->got == c->wanted;
+        return;
+    }
+    l->outstanding--;
+    l->deliveries++;
+    if (m.seq >= l->seq_measured && m.seq < l->seq_measured_end) {
+        l->result->deliveries++;
+        hist_add(&l->latency, l->now_ns > m.due_ns ? (uint64_t)(l->now_ns - m.due_ns) : 0);
+    }
+}
+
+static void take_message(struct client *c, struct str text)
+{
+    struct load *l = c->peer.load;
+    if (c->state == CLIENT_WAITING) {
+        if (memmem(text.p, text.len, l->ready, strlen(l->ready)) && --c->ready_left == 0) {
+            client_ready(c);
+        }
+        return;
+    }
+    struct marker m;
+    const char *at = text.p;
+    while (marker_next(&at, text.p + text.len, &m)) {
+        client_marker(c, m);
+    }
+}
+
+static size_t take_frames(struct client *c, const char *bytes, size_t len)
+{
+    const char *at = bytes;
+    struct frame f;
+    for (;;) {
+        int rc = frame_next(&at, &len, &c->skip, &f);
+        if (rc == -E_AGAIN) {
+            return (size_t)(at - bytes);
+        }
+        if (rc) {
+            client_lost(c, "sent what is no WebSocket frame");
+            return 0;
+        }
+        if (f.op < WS_OP_CLOSE) {
+            take_message(c, f.front);
+        } else if (!peer_control(&c->peer, &f)) {
+            client_lost(c, c->peer.load->why);
+            return 0;
+        }
+    }
+}
+
+// The handshake is done. False: the client is lost.
+static bool say_hello(struct client *c)
+{
+    struct load *l = c->peer.load;
+    static const uint8_t mask[4] = {0x51, 0x0e, 0x8b, 0x2c};
+    struct template_values v = client_values(c);
+    if (l->on_open[0]) {
+        buf_clear(&l->payload);
+        buf_clear(&l->text);
+        template_put(&l->payload, l->on_open, &v);
+        ws_put_frame(&l->text, WS_OP_TEXT, buf_str(&l->payload), mask);
+        if (l->payload.failed || l->text.failed || !peer_send(&c->peer, buf_str(&l->text))) {
+            client_lost(c, "what it sends first is too long");
+            return false;
+        }
+    }
+    c->state = CLIENT_WAITING;
+    c->ready_left = l->choice.per_client + l->cfg->topics_extra;
+    if (!l->ready[0]) {
+        client_ready(c);
+    }
+    return true;
+}
+
+static size_t take(struct peer *p, const char *bytes, size_t len)
+{
+    struct client *c = CONTAINER_OF(p, struct client, peer);
+    size_t used = 0;
+    if (c->http) {
+        return http_client_take(c, bytes, len);
+    }
+    if (c->state == CLIENT_OPENING) {
+        int rc = peer_upgraded(p, str_make(bytes, len), &used);
+        if (rc == -E_AGAIN) {
+            return 0;
+        }
+        if (rc) {
+            client_lost(c, p->load->why);
+            return 0;
+        }
+        if (!say_hello(c)) {
+            return 0;
+        }
+    }
+    return used + take_frames(c, bytes + used, len - used);
+}
+
+static void lost(struct peer *p, const char *why)
+{
+    client_lost(CONTAINER_OF(p, struct client, peer), why);
+}
+
+static bool ask(struct client *c)
+{
+    struct template_values v = client_values(c);
+    return c->http ? http_client_ask(c) : peer_ask_upgrade(&c->peer, &c->peer.load->sub, &v);
+}
+
+static void on_event(struct watch *w, uint32_t events)
+{
+    static const struct peer_ops ops = {.take = take, .lost = lost};
+    struct client *c = CONTAINER_OF(w, struct client, peer.watch);
+    if (c->state == CLIENT_CONNECTING) {
+        int why = peer_connected(&c->peer);
+        if (why) {
+            client_lost(c, strerror(why));
+            return;
+        }
+        if (!(events & EPOLLOUT)) {
+            return;
+        }
+        if (!ask(c)) {
+            client_lost(c, strerror(errno));
+            return;
+        }
+        c->state = CLIENT_OPENING;
+    }
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        peer_read(&c->peer, &ops, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+    }
+}
+
+void client_start(struct client *c, int64_t due_ns)
+{
+    struct load *l = c->peer.load;
+    c->state = CLIENT_CONNECTING;
+    c->begun_ns = due_ns;
+    c->peer.watch.fn = on_event;
+    l->connecting++;
+    if (l->sub.kind != TARGET_WS) {
+        c->http = http_client_new();
+    }
+    if (!peer_connect(&c->peer, &l->sub, c->number)) {
+        client_lost(c, errno == EADDRNOTAVAIL
+                           ? "no local port is free (see net.ipv4.ip_local_port_range)"
+                           : strerror(errno));
+    }
+}
+
+void client_fini(struct client *c)
+{
+    peer_close(&c->peer);
+    http_client_free(c->http);
+    c->http = NULL;
+}

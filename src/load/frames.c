@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// WebSocket frames as a client of a load test reads them.
+#include "load/frames.h"
+
+#include "base/err.h"
+#include "wire/ws_frame.h"
+
+static void advance(const char **p, size_t *len, uint64_t *skip)
+{
+    size_t n = *skip < *len ? (size_t)*skip : *len;
+    *p += n;
+    *len -= n;
+    *skip -= n;
+}
+
+int frame_next(const char **p, size_t *len, uint64_t *skip, struct frame *ret)
+{
+    advance(p, len, skip);
+    if (*skip > 0 || *len < 2) {
+        return -E_AGAIN;
+    }
+    const unsigned char *head = (const unsigned char *)*p;
+    uint8_t op = head[0] & 0x0f;
+    if ((head[0] & 0x70) || (head[1] & 0x80) || (op > WS_OP_BINARY && op < WS_OP_CLOSE) ||
+        op > WS_OP_PONG) {
+        return -E_PROTOCOL;
+    }
+    uint64_t payload = head[1];
+    size_t more = payload == 127 ? 8 : payload == 126 ? 2 : 0;
+    if (*len < 2 + more) {
+        return -E_AGAIN;
+    }
+    if (more > 0) {
+        payload = 0;
+        for (size_t i = 0; i < more; i++) {
+            payload = payload << 8 | head[2 + i];
+        }
+    }
+    if (payload > INT64_MAX || (op >= WS_OP_CLOSE && payload > WS_CONTROL_MAX)) {
+        return -E_PROTOCOL;
+    }
+    size_t front = payload < FRAME_LOOK_BYTES ? (size_t)payload : FRAME_LOOK_BYTES;
+    if (*len < 2 + more + front) {
+        return -E_AGAIN;
+    }
+    *ret = (struct frame){.op = op, .front = str_make(*p + 2 + more, front)};
+    *skip = 2 + more + payload;
+    advance(p, len, skip);
+    return 0;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+// A connection of a load test: reading through one shared buffer. What was not used up is kept and
+// put in front of what comes next, so that its user always has it in one piece.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "load/load_int.h"
+#include "wire/ws_frame.h"
+
+bool peer_connect(struct peer *p, const struct target *t, unsigned n)
+{
+    p->watch.fd = target_connect(t, n);
+    if (p->watch.fd < 0) {
+        return false;
+    }
+    if (!pump_add(p->load, &p->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
+        int why = errno;
+        peer_close(p);
+        errno = why;
+        return false;
+    }
+    return true;
+}
+
+int peer_connected(const struct peer *p)
+{
+    int why = 0;
+    socklen_t len = sizeof(why);
+    return getsockopt(p->watch.fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0 ? errno : why;
+}
+
+static void keep(struct peer *p, const char *bytes, size_t len)
+{
+    if (len > p->rest_cap) {
+        p->rest_cap = (uint32_t)(len + 255) & ~255u;
+        p->rest = mem_realloc(p->rest, p->rest_cap);
+    }
+    if (len > 0) {
+        memcpy(p->rest, bytes, len);
+    }
+    p->rest_len = (uint32_t)len;
+}
+
+// False: the peer is closed.
+static bool give(struct peer *p, const struct peer_ops *ops, char *at, size_t n)
+{
+    size_t len = p->rest_len + n;
+    char *from = at - p->rest_len;
+    if (p->rest_len > 0) {
+        memcpy(from, p->rest, p->rest_len);
+    }
+    size_t used = ops->take(p, from, len);
+    ASSERT(used <= len);
+    if (p->watch.fd < 0) {
+        return false;
+    }
+    if (len - used > FRAME_REST_MAX) {
+        ops->lost(p, "sent a head without an end");
+        return false;
+    }
+    keep(p, from + used, len - used);
+    return true;
+}
+
+void peer_read(struct peer *p, const struct peer_ops *ops, bool ended)
+{
+    struct load *l = p->load;
+    char *at = l->memory + FRAME_REST_MAX;
+    while (!p->paused) {
+        ssize_t n = recv(p->watch.fd, at, LOAD_READ_BYTES, 0);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+            return;
+        }
+        if (n <= 0) {
+            ops->lost(p, n == 0 ? "closed by the server" : strerror(errno));
+            return;
+        }
+        l->now_ns = pump_clock_ns();
+        l->result->bytes_in += (uint64_t)n;
+        if (!give(p, ops, at, (size_t)n)) {
+            return;
+        }
+        if (n < LOAD_READ_BYTES && !ended) {
+            return; // that was all: the next bytes come with the next edge
+        }
+    }
+}
+
+bool peer_send(struct peer *p, struct str bytes)
+{
+    return send(p->watch.fd, bytes.p, bytes.len, MSG_NOSIGNAL) == (ssize_t)bytes.len;
+}
+
+bool peer_ask_upgrade(struct peer *p, const struct target *t, const struct template_values *v)
+{
+    struct load *l = p->load;
+    char fields[160];
+    snprintf(fields, sizeof(fields),
+             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: %s\r\n"
+             "Sec-WebSocket-Key: %s\r\n",
+             WS_VERSION, l->key);
+    buf_clear(&l->text);
+    target_put_get(&l->text, t, v, STR(""), str_of(fields));
+    return peer_send(p, buf_str(&l->text));
+}
+
+int peer_upgraded(struct peer *p, struct str bytes, size_t *ret_used)
+{
+    struct load *l = p->load;
+    struct answer a = {0};
+    struct str protocol;
+    const char *why;
+    int rc = answer_head(l, &a, bytes, ret_used);
+    if (rc) {
+        return rc;
+    }
+    if (l->response.status != 101) {
+        answer_status(l);
+        return -E_PROTOCOL;
+    }
+    if (ws_client_check(&l->response, str_of(l->key), STR_NONE, &protocol, &why)) {
+        snprintf(l->why, sizeof(l->why), "no WebSocket: %s", why);
+        return -E_PROTOCOL;
+    }
+    return 0;
+}
+
+static void pong(struct peer *p, struct str payload)
+{
+    // A mask protects from intermediaries that take a payload for a request: there is none here
+    // that an attacker could choose.
+    static const uint8_t mask[4] = {0x3a, 0x91, 0x5c, 0xe7};
+    struct buf b;
+    buf_init(&b, WS_HEAD_MAX + WS_CONTROL_MAX);
+    ws_put_frame(&b, WS_OP_PONG, payload, mask);
+    peer_send(p, buf_str(&b)); // without room to send, the peer has other worries
+    buf_fini(&b);
+}
+
+bool peer_control(struct peer *p, const struct frame *f)
+{
+    if (f->op == WS_OP_PING) {
+        pong(p, f->front);
+    }
+    if (f->op != WS_OP_CLOSE) {
+        return true;
+    }
+    const unsigned char *code = (const unsigned char *)f->front.p;
+    struct str reason = str_from(f->front, 2);
+    snprintf(p->load->why, sizeof(p->load->why), "closed by the server with %d%s%.*s",
+             f->front.len < 2 ? 1005 : code[0] << 8 | code[1], reason.len > 0 ? " " : "",
+             STR_ARG(reason));
+    return false;
+}
+
+void peer_close(struct peer *p)
+{
+    if (p->watch.fd >= 0) {
+        close(p->watch.fd);
+        p->watch.fd = -1;
+    }
+    mem_free(p->rest);
+    p->rest = NULL;
+    p->rest_len = p->rest_cap = 0;
+}
+
+int answer_head(struct load *l, struct answer *a, struct str bytes, size_t *ret_used)
+{
+    struct http1_parser parser;
+    http1_parser_init(&parser);
+    int rc = http1_parse_response(&parser, bytes, false, &http1_limits_default, &l->response);
+    if (rc == -E_AGAIN) {
+        return rc;
+    }
+    if (rc || http1_body_init(&a->body, &l->response.head, INT64_MAX)) {
+        snprintf(l->why, sizeof(l->why), "no HTTP: %s", parser.why ? parser.why : "too large");
+        return -E_PROTOCOL;
+    }
+    *ret_used = l->response.head.bytes;
+    a->in_body = true;
+    return 0;
+}
+
+void answer_status(struct load *l)
+{
+    snprintf(l->why, sizeof(l->why), "answered %d %.*s", l->response.status,
+             STR_ARG(l->response.reason));
+}
