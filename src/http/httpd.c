@@ -35,15 +35,10 @@ static const struct http_limits *limits_of(const struct http_conn *hc)
     return hc->httpd->cfg.limits;
 }
 
-static void timer_after(struct http_conn *hc, int64_t ms)
-{
-    loop_timer_after(hc->httpd->cfg.loop, &hc->timer, ms);
-}
-
 void http_conn_over(struct http_conn *hc)
 {
     hc->phase = HTTP_OVER;
-    loop_timer_cancel(hc->httpd->cfg.loop, &hc->timer);
+    deadline_cancel(&hc->deadline);
     conn_shutdown(hc->conn);
 }
 
@@ -60,7 +55,7 @@ void http_conn_answered(struct http_conn *hc)
         return;
     }
     hc->phase = HTTP_IDLE;
-    timer_after(hc, limits_of(hc)->keepalive_ms);
+    deadline_arm(&hc->httpd->idle, &hc->deadline);
     if (hc->in_data) {
         return; // on_data goes on with what is pipelined
     }
@@ -71,26 +66,34 @@ void http_conn_answered(struct http_conn *hc)
     }
 }
 
-static void on_timer(struct timer *t)
+static struct http_conn *conn_of(struct deadline *d, enum http_phase phase)
 {
-    struct http_conn *hc = CONTAINER_OF(t, struct http_conn, timer);
-    switch (hc->phase) {
-    case HTTP_IDLE:
+    struct http_conn *hc = CONTAINER_OF(d, struct http_conn, deadline);
+    ASSERT(hc->phase == phase);
+    return hc;
+}
+
+static void on_idle(struct deadlines *q UNUSED, struct deadline *d)
+{
+    http_conn_over(conn_of(d, HTTP_IDLE));
+}
+
+static void on_head_stall(struct deadlines *q UNUSED, struct deadline *d)
+{
+    struct http_conn *hc = CONTAINER_OF(d, struct http_conn, deadline);
+    if (hc->phase == HTTP_IDLE) { // fresh: it said nothing at all
         http_conn_over(hc);
         return;
-    case HTTP_HEAD:
-        http_refuse(hc, -E_TIMEOUT, "The request head took too long to arrive.");
-        return;
-    case HTTP_BODY:
-        metrics_add(conn_metrics(hc->conn), METRIC_HTTP_REFUSED, 1);
-        http_reply_error(hc->req, -E_TIMEOUT, "The request body stopped arriving.");
-        return;
-    case HTTP_HANDLING:
-    case HTTP_UPGRADED:
-    case HTTP_OVER:
-        break;
     }
-    UNREACHABLE();
+    ASSERT(hc->phase == HTTP_HEAD);
+    http_refuse(hc, -E_TIMEOUT, "The request head took too long to arrive.");
+}
+
+static void on_body_stall(struct deadlines *q UNUSED, struct deadline *d)
+{
+    struct http_conn *hc = conn_of(d, HTTP_BODY);
+    metrics_add(conn_metrics(hc->conn), METRIC_HTTP_REFUSED, 1);
+    http_reply_error(hc->req, -E_TIMEOUT, "The request body stopped arriving.");
 }
 
 // ---- Heads and bodies ----
@@ -99,14 +102,14 @@ static void body_done(struct http_conn *hc)
 {
     hc->phase = HTTP_HANDLING;
     hc->req->body_pending = false;
-    loop_timer_cancel(hc->httpd->cfg.loop, &hc->timer);
+    deadline_cancel(&hc->deadline);
     http_handle(hc->req);
 }
 
 static void begin_body(struct http_conn *hc)
 {
     const struct http1_request *head = hc->req->head;
-    if (http1_body_init(&hc->body, &head->head, limits_of(hc)->body_bytes)) {
+    if (http1_body_init(&hc->req->body_decoder, &head->head, limits_of(hc)->body_bytes)) {
         metrics_add(conn_metrics(hc->conn), METRIC_HTTP_REFUSED, 1);
         http_reply_error(hc->req, -E_TOO_LARGE, NULL);
         return;
@@ -116,7 +119,7 @@ static void begin_body(struct http_conn *hc)
         return;
     }
     hc->phase = HTTP_BODY;
-    timer_after(hc, limits_of(hc)->body_stall_ms);
+    deadline_arm(&hc->httpd->bodies, &hc->deadline);
     if (head->expect_continue) {
         conn_write(hc->conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));
     }
@@ -151,16 +154,17 @@ static size_t take_head(struct http_conn *hc, char *p, size_t len)
 static void refuse_body(struct http_conn *hc, int err)
 {
     metrics_add(conn_metrics(hc->conn), METRIC_HTTP_REFUSED, 1);
-    http_reply_error(hc->req, err, hc->body.why);
+    http_reply_error(hc->req, err, hc->req->body_decoder.why);
 }
 
 static size_t take_body(struct http_conn *hc, char *p, size_t len)
 {
+    struct http1_body *decoder = &hc->req->body_decoder;
     struct str in = str_make(p, len), piece;
-    while (!hc->body.done) {
-        int e = http1_body_next(&hc->body, &in, &piece);
+    while (!decoder->done) {
+        int e = http1_body_next(decoder, &in, &piece);
         if (e == -E_AGAIN) {
-            timer_after(hc, limits_of(hc)->body_stall_ms);
+            deadline_arm(&hc->httpd->bodies, &hc->deadline);
             return len - in.len;
         }
         if (!e) {
@@ -185,7 +189,7 @@ static size_t take(struct http_conn *hc, char *p, size_t len)
         case HTTP_IDLE:
             hc->phase = HTTP_HEAD;
             if (!hc->fresh) { // of a fresh connection the time runs since it came
-                timer_after(hc, limits_of(hc)->head_ms);
+                deadline_arm(&hc->httpd->heads, &hc->deadline);
             }
             n = take_head(hc, p + used, len - used);
             break;
@@ -223,6 +227,10 @@ static size_t on_data(struct conn *c UNUSED, void *arg, char *p, size_t len)
     hc->in_data = true;
     size_t used = take(hc, p, len);
     hc->in_data = false;
+    if (hc->phase == HTTP_UPGRADED) {
+        pool_free(&hc->httpd->conns_pool, hc);
+        return used;
+    }
     if (hc->eof) {
         end_if_waiting(hc);
     }
@@ -263,9 +271,27 @@ static void on_drained(struct conn *c UNUSED, void *arg)
     }
 }
 
+void httpd_conn_over(struct httpd *h)
+{
+    h->conns_count--;
+    if (h->cfg.load) {
+        atomic_fetch_sub_explicit(h->cfg.load, 1, memory_order_relaxed);
+    }
+}
+
 static void on_closed(struct conn *c UNUSED, void *arg, int err UNUSED)
 {
-    http_conn_gone(arg);
+    struct http_conn *hc = arg;
+    struct httpd *h = hc->httpd;
+    if (hc->req) {
+        struct http_request *req = hc->req;
+        hc->req = NULL;
+        http_request_abandon(req);
+    }
+    deadline_cancel(&hc->deadline);
+    list_del(&hc->node);
+    pool_free(&h->conns_pool, hc);
+    httpd_conn_over(h);
 }
 
 static const struct conn_ops http_conn_ops = {
@@ -278,26 +304,15 @@ static const struct conn_ops http_conn_ops = {
 
 // ---- Connections ----
 
-static void load_down(_Atomic(uint32_t) *load)
+void http_conn_upgraded(struct http_conn *hc)
 {
-    if (load) {
-        atomic_fetch_sub_explicit(load, 1, memory_order_relaxed);
-    }
-}
-
-void http_conn_gone(struct http_conn *hc)
-{
-    struct httpd *h = hc->httpd;
-    if (hc->req) {
-        struct http_request *req = hc->req;
-        hc->req = NULL;
-        http_request_abandon(req);
-    }
-    loop_timer_cancel(h->cfg.loop, &hc->timer);
+    deadline_cancel(&hc->deadline);
     list_del(&hc->node);
-    h->conns_count--;
-    load_down(hc->load);
-    mem_free(hc);
+    hc->req = NULL;
+    hc->phase = HTTP_UPGRADED;
+    if (!hc->in_data) {
+        pool_free(&hc->httpd->conns_pool, hc);
+    }
 }
 
 static size_t rest_bytes_max(const struct http_limits *limits)
@@ -307,29 +322,26 @@ static size_t rest_bytes_max(const struct http_limits *limits)
     return limits->pipeline_bytes > head ? limits->pipeline_bytes : head;
 }
 
-void httpd_accept(struct httpd *h, const struct accepted *a, _Atomic(uint32_t) *load)
+void httpd_accept(struct httpd *h, const struct accepted *a)
 {
-    struct http_conn *hc = mem_try_alloc(sizeof(*hc));
-    struct conn *conn;
+    struct http_conn *hc = pool_try_alloc(&h->conns_pool);
+    h->conns_count++;
     if (!hc) {
-        load_down(load);
         close(a->fd);
+        httpd_conn_over(h);
         return;
     }
-    if (conn_new_take(h->sockets, a->fd, &http_conn_ops, hc, &conn)) {
-        load_down(load);
-        mem_free(hc);
+    if (conn_new_take(h->sockets, a->fd, &http_conn_ops, hc, &hc->conn)) {
+        pool_free(&h->conns_pool, hc);
+        httpd_conn_over(h);
         return;
     }
     hc->httpd = h;
-    hc->conn = conn;
-    hc->load = load;
     hc->loopback = a->loopback_listener;
     hc->fresh = true;
-    timer_init(&hc->timer, on_timer);
     list_push_back(&h->conns, &hc->node);
-    h->conns_count++;
-    timer_after(hc, h->cfg.limits->head_ms);
+    deadline_init(&hc->deadline);
+    deadline_arm(&h->heads, &hc->deadline);
 }
 
 // ---- The server ----
@@ -340,26 +352,35 @@ struct httpd *httpd_new(const struct httpd_config *cfg)
     ASSERT(!cfg->authenticate || cfg->principal_unref);
     struct httpd *h = mem_alloc(sizeof(*h));
     h->cfg = *cfg;
-    h->sockets = conns_new(&(struct conns_config){
-        .loop = cfg->loop,
-        .metrics = cfg->metrics,
-        .sender = cfg->sender,
-        .rest_bytes_max = rest_bytes_max(cfg->limits),
-        .outbox_bytes_max = OUTBOX_BYTES_MAX,
-        .slow_ms = cfg->limits->slow_ms,
-        .linger_ms = cfg->limits->linger_ms,
-    });
+    h->sockets = conns_new(&(struct conns_config){.loop = cfg->loop,
+                                                  .metrics = cfg->metrics,
+                                                  .sender = cfg->sender,
+                                                  .rest_bytes_max = rest_bytes_max(cfg->limits),
+                                                  .outbox_bytes_max = OUTBOX_BYTES_MAX,
+                                                  .slow_ms = cfg->limits->slow_ms,
+                                                  .linger_ms = cfg->limits->linger_ms});
+    pool_init(&h->conns_pool, sizeof(struct http_conn), NULL);
     list_init(&h->conns);
+    deadlines_init(&h->idle, cfg->loop, cfg->limits->keepalive_ms, on_idle);
+    deadlines_init(&h->heads, cfg->loop, cfg->limits->head_ms, on_head_stall);
+    deadlines_init(&h->bodies, cfg->loop, cfg->limits->body_stall_ms, on_body_stall);
+    websockets_init(h);
     return h;
 }
 
 void httpd_free(struct httpd *h)
 {
-    if (h) {
-        ASSERT(list_empty(&h->conns));
-        conns_free(h->sockets);
-        mem_free(h);
+    if (!h) {
+        return;
     }
+    ASSERT(h->conns_count == 0);
+    conns_free(h->sockets);
+    websockets_fini(h);
+    deadlines_fini(&h->idle);
+    deadlines_fini(&h->heads);
+    deadlines_fini(&h->bodies);
+    pool_fini(&h->conns_pool);
+    mem_free(h);
 }
 
 void httpd_drain(struct httpd *h, int ws_code)
@@ -370,10 +391,9 @@ void httpd_drain(struct httpd *h, int ws_code)
         struct http_conn *hc = LIST_ENTRY(node, struct http_conn, node);
         if (hc->phase == HTTP_IDLE) {
             http_conn_over(hc);
-        } else if (hc->phase == HTTP_UPGRADED) {
-            ws_close(hc->ws, ws_code, "The hub is going away.");
         }
     }
+    websockets_close(h, ws_code, "The hub is going away.");
 }
 
 void httpd_close_all(struct httpd *h)
@@ -382,14 +402,18 @@ void httpd_close_all(struct httpd *h)
     {
         conn_close(LIST_ENTRY(node, struct http_conn, node)->conn);
     }
+    websockets_break(h);
+}
+
+struct httpd_memory httpd_memory(const struct httpd *h)
+{
+    return (struct httpd_memory){.connections = conns_memory(h->sockets),
+                                 .http = pool_bytes(&h->conns_pool),
+                                 .websockets = pool_bytes(&h->websockets.pool) +
+                                               pool_bytes(&h->websockets.partials)};
 }
 
 size_t httpd_connections(const struct httpd *h)
 {
     return h->conns_count;
-}
-
-struct conns_memory httpd_conns_memory(const struct httpd *h)
-{
-    return conns_memory(h->sockets);
 }

@@ -35,14 +35,15 @@ struct httpd_config {
     int (*authenticate)(void *ctx, const struct http_request *req, void **ret_principal);
     void (*principal_unref)(void *principal);
     void *authenticate_ctx;
+    _Atomic(uint32_t) *load; // counted down with every connection that is over; NULL: nobody counts
 };
 
 struct httpd *httpd_new(const struct httpd_config *cfg);
 // No connection may be left: drain and turn the loop until httpd_connections is 0.
 void httpd_free(struct httpd *h); // accepts NULL
 
-// Takes the descriptor. `load` (may be NULL) is counted down when the connection is over.
-void httpd_accept(struct httpd *h, const struct accepted *a, _Atomic(uint32_t) *load);
+// Takes the descriptor.
+void httpd_accept(struct httpd *h, const struct accepted *a);
 
 // From now on: idle connections are closed, answers say `Connection: close`, streams and requests
 // with on_abort under way are left to their handlers, WebSockets are closed with `ws_code` (1001 or
@@ -51,6 +52,14 @@ void httpd_drain(struct httpd *h, int ws_code);
 // Closes everything that is left, at once.
 void httpd_close_all(struct httpd *h);
 size_t httpd_connections(const struct httpd *h);
-struct conns_memory httpd_conns_memory(const struct httpd *h);
+
+// Bytes held for connections, whatever they speak and by what they speak. Without requests under
+// way.
+struct httpd_memory {
+    struct conns_memory connections;
+    size_t http;
+    size_t websockets;
+};
+struct httpd_memory httpd_memory(const struct httpd *h);
 
 #endif

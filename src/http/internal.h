@@ -11,17 +11,23 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/list.h"
+#include "base/pool.h"
 #include "http/httpd.h"
 #include "http/request.h"
-#include "http/websocket.h"
+#include "http/websocket_int.h"
 #include "net/conn.h"
+#include "net/deadline.h"
 #include "wire/http1.h"
 
 struct httpd {
     struct httpd_config cfg;
     struct conns *sockets; // of all connections
-    struct list conns;
-    size_t conns_count;
+    struct pool conns_pool;
+    struct list conns;  // without those that became WebSockets
+    size_t conns_count; // with them
+    // Of the phases; in HANDLING and OVER none runs.
+    struct deadlines idle, heads, bodies;
+    struct websockets websockets;
     bool draining;
     struct http1_request scratch; // the head being parsed
     int64_t date_s;               // second that `date` says
@@ -38,7 +44,7 @@ enum http_phase {
     HTTP_HEAD,     // some of a head
     HTTP_BODY,     // `req` waits for its body
     HTTP_HANDLING, // `req` is the handler's; what is pipelined waits unread
-    HTTP_UPGRADED, // `ws` has the connection
+    HTTP_UPGRADED, // a WebSocket has the connection; freed when on_data returns
     HTTP_OVER,     // the last answer is given
 };
 
@@ -46,18 +52,15 @@ struct http_conn {
     struct list node; // in httpd.conns
     struct httpd *httpd;
     struct conn *conn;
-    struct timer timer; // of the phase: keep-alive, head, body
+    struct deadline deadline; // of the phase
     struct http1_parser parser;
-    struct http1_body body;
     struct http_request *req; // one reference: in BODY and HANDLING
-    struct ws *ws;
-    _Atomic(uint32_t) *load;
-    enum http_phase phase;
-    bool loopback; // came by a loopback listener
-    bool fresh;    // no request has come yet
-    bool in_data;  // inside on_data, which goes on by itself
-    bool left;     // the peer shut its side
-    bool eof;      // and all it sent was offered
+    enum http_phase phase : 3;
+    bool loopback : 1; // came by a loopback listener
+    bool fresh : 1;    // no request has come yet
+    bool in_data : 1;  // inside on_data, which goes on by itself
+    bool left : 1;     // the peer shut its side
+    bool eof : 1;      // and all it sent was offered
 };
 
 enum http_request_state {
@@ -78,6 +81,7 @@ struct http_request {
     struct str path;
     struct url_query query;
     struct route_match match;
+    struct http1_body body_decoder;
     struct buf body;
     bool body_pending; // declared and not read to its end
     bool keep_alive;
@@ -110,8 +114,9 @@ struct str httpd_date(struct httpd *h);
 // httpd.c
 // The request of this connection has its whole answer.
 void http_conn_answered(struct http_conn *hc);
-// ws: the connection is over; frees hc.
-void http_conn_gone(struct http_conn *hc);
+// A WebSocket has taken the connection: frees hc, at the latest when on_data returns.
+void http_conn_upgraded(struct http_conn *hc);
+void httpd_conn_over(struct httpd *h);     // there is one connection less
 void http_conn_over(struct http_conn *hc); // lingering close
 
 // dispatch.c

@@ -37,7 +37,7 @@ struct rig {
 static void on_accept(struct accept_target *t, const struct accepted *a)
 {
     struct rig *r = t->ctx;
-    httpd_accept(r->httpd, a, &t->load);
+    httpd_accept(r->httpd, a);
 }
 
 static void *serve(void *arg)
@@ -73,7 +73,8 @@ struct rig *rig_start(const struct rig_config *cfg)
                                                 .limits = &r->limits,
                                                 .upgrades = !cfg->no_upgrades,
                                                 .authenticate = cfg->authenticate,
-                                                .principal_unref = cfg->principal_unref});
+                                                .principal_unref = cfg->principal_unref,
+                                                .load = &r->target.load});
     r->target = (struct accept_target){.loop = r->loop, .fn_take = on_accept, .ctx = r};
     r->acceptor = acceptor_new(&(struct acceptor_config){.loop = r->loop,
                                                          .metrics = metrics_of(r->table, 0),

@@ -1,78 +1,73 @@
 // SPDX-License-Identifier: MIT
-// The WebSocket transport: frames to messages, heartbeat, limits and closing. The states are drawn
-// in websocket.h.
+// The WebSocket transport: opening, frames out, closing. The states are drawn in websocket.h.
 #include "http/websocket.h"
 
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/mem.h"
 #include "http/internal.h"
 #include "wire/ws_frame.h"
 #include "wire/ws_handshake.h"
 
 enum {
     HANDSHAKE_BYTES_MAX = 16384,
-    CLOSE_BYTES_MAX = WS_HEAD_MAX + WS_CONTROL_MAX,
-    FLOOD_FACTOR = 10, // times the message limit that end a connection
-    LATE_MS = 1000,    // a deadline noticed so late says nothing of the peer: this side stood still
-    CODE_NONE = 1005,  // RFC 6455 7.1.5
+    CODE_NONE = 1005, // RFC 6455 7.1.5
     CODE_BROKEN = 1006,
 };
 
-enum ws_state {
-    OPEN,
-    CLOSING, // our Close is on its way, the peer's awaited
-    CLOSED,  // the connection lingers or is gone
-};
-
-struct ws {
-    struct http_conn *hc;
-    struct conn *conn;
-    const struct ws_ops *ops;
-    void *arg;
-    struct ws_decoder decoder;
-    struct timer timer;          // OPEN: heartbeat; CLOSING: the end of waiting
-    struct loop_task task;       // tells on_closed
-    int64_t ping_at_ms;          // next ping
-    int64_t pinged_ms;           // last one
-    int64_t second_ms;           // begin of the second that is counted
-    unsigned messages, controls; // in it
-    enum ws_state state;
-    int code;
-    bool awaiting_pong;
-    bool told;  // on_closed was called
-    char *pong; // payload of a pong that waits until the outbox is empty; NULL: none
-    size_t pong_len;
-};
-
-static const struct http_limits *limits_of(const struct ws *ws)
+static struct websockets *all_of(const struct ws *ws)
 {
-    return ws->hc->httpd->cfg.limits;
+    return &ws->httpd->websockets;
 }
 
-static int64_t now_ms(const struct ws *ws)
+const struct http_limits *ws_limits(const struct ws *ws)
 {
-    return loop_now(conn_loop(ws->conn)).mono_ms;
+    return ws->httpd->cfg.limits;
+}
+
+int64_t ws_now_ms(const struct ws *ws)
+{
+    return loop_now(ws->httpd->cfg.loop).mono_ms;
+}
+
+void ws_put_control(struct ws *ws, enum ws_opcode op, struct str payload)
+{
+    char frame[WS_HEAD_MAX + WS_CONTROL_MAX];
+    ASSERT(payload.len <= WS_CONTROL_MAX);
+    size_t head = ws_put_head((uint8_t *)frame, op, payload.len, NULL);
+    if (payload.len > 0) {
+        memcpy(frame + head, payload.p, payload.len);
+    }
+    conn_write(ws->conn, str_make(frame, head + payload.len));
 }
 
 // ---- Closing ----
 
+static void move_to(struct list *list, struct ws *ws)
+{
+    list_del(&ws->deadline.node);
+    list_push_back(list, &ws->deadline.node);
+}
+
 static void leave_open(struct ws *ws, enum ws_state state, int code)
 {
-    if (ws->state == OPEN) {
-        ws->code = code;
+    struct websockets *all = all_of(ws);
+    if (ws->state == WS_STATE_OPEN) {
+        ws->code = (unsigned)code & 0x1fff;
         conn_take_runs(ws->conn, false); // nothing may follow a Close frame
-        loop_task_defer(conn_loop(ws->conn), &ws->task);
+        move_to(&all->leaving, ws);
+        loop_task_defer(ws->httpd->cfg.loop, &all->tell);
+    } else if (ws->told) {
+        ASSERT(state == WS_STATE_CLOSED);
+        move_to(&all->over, ws);
     }
     ws->state = state;
-    loop_timer_cancel(conn_loop(ws->conn), &ws->timer);
 }
 
 static void put_close(struct ws *ws, int code, struct str reason)
 {
     struct buf b;
-    buf_init(&b, CLOSE_BYTES_MAX);
+    buf_init(&b, WS_HEAD_MAX + WS_CONTROL_MAX);
     ws_put_close(&b, code, reason, NULL);
     if (!b.failed) {
         conn_write(ws->conn, buf_str(&b));
@@ -80,23 +75,43 @@ static void put_close(struct ws *ws, int code, struct str reason)
     buf_fini(&b);
 }
 
-// Says why, and does not wait for an answer.
-static void fail(struct ws *ws, int code, const char *why)
+// Does not wait for an answer.
+static void close_now(struct ws *ws, int code, struct str reason)
 {
-    metrics_add(conn_metrics(ws->conn), METRIC_WS_ERRORS, 1);
-    put_close(ws, code, str_of(why));
-    leave_open(ws, CLOSED, code);
+    put_close(ws, code, reason);
+    leave_open(ws, WS_STATE_CLOSED, code);
     conn_shutdown(ws->conn);
+}
+
+void ws_fail(struct ws *ws, int code, const char *why)
+{
+    metrics_add(ws_metrics(ws), METRIC_WS_ERRORS, 1);
+    close_now(ws, code, str_of(why));
+}
+
+void ws_fail_slow(struct ws *ws)
+{
+    metrics_add(ws_metrics(ws), METRIC_SLOW_CLOSED, 1);
+    close_now(ws, err_close_code(E_SLOW), STR("Too slow: nothing was read for too long."));
 }
 
 void ws_close(struct ws *ws, int code, const char *reason)
 {
-    if (ws->state != OPEN) {
-        return;
+    if (ws->state == WS_STATE_OPEN) {
+        put_close(ws, code, str_of(reason));
+        leave_open(ws, WS_STATE_CLOSING, code);
     }
-    put_close(ws, code, str_of(reason));
-    leave_open(ws, CLOSING, code);
-    loop_timer_after(conn_loop(ws->conn), &ws->timer, limits_of(ws)->linger_ms);
+}
+
+void ws_peer_closed(struct ws *ws, int code)
+{
+    if (ws->state == WS_STATE_OPEN) {
+        put_close(ws, code, STR(""));
+        leave_open(ws, WS_STATE_CLOSED, code ? code : CODE_NONE);
+    } else {
+        leave_open(ws, WS_STATE_CLOSED, ws->code);
+    }
+    conn_shutdown(ws->conn);
 }
 
 static void tell_closed(struct ws *ws)
@@ -107,184 +122,24 @@ static void tell_closed(struct ws *ws)
     }
 }
 
-static void on_task(struct loop_task *t)
+static void on_tell(struct loop_task *t)
 {
-    tell_closed(CONTAINER_OF(t, struct ws, task));
-}
-
-// ---- Heartbeat ----
-
-static void ping(struct ws *ws)
-{
-    struct buf b;
-    buf_init(&b, WS_HEAD_MAX);
-    ws_put_frame(&b, WS_OP_PING, STR(""), NULL);
-    if (!b.failed) {
-        conn_write(ws->conn, buf_str(&b));
-    }
-    buf_fini(&b);
-    ws->awaiting_pong = true;
-    ws->pinged_ms = now_ms(ws);
-}
-
-static void stuck(struct ws *ws)
-{
-    metrics_add(conn_metrics(ws->conn), METRIC_SLOW_CLOSED, 1);
-    put_close(ws, err_close_code(E_SLOW), STR("Too slow: nothing was read for too long."));
-    leave_open(ws, CLOSED, err_close_code(E_SLOW));
-    conn_shutdown(ws->conn);
-}
-
-// The pong is overdue. Bytes that still drain excuse it, up to the slow reader's limit.
-static void judge_silence(struct ws *ws, int64_t late_ms)
-{
-    const struct http_limits *limits = limits_of(ws);
-    bool draining = conn_kernel_unsent_bytes(ws->conn) > 0;
-    if (conn_unsent_bytes(ws->conn) > 0 || late_ms > LATE_MS ||
-        (draining && now_ms(ws) - ws->pinged_ms < limits->slow_ms)) {
-        loop_timer_after(conn_loop(ws->conn), &ws->timer, limits->pong_ms);
-    } else if (draining) {
-        stuck(ws);
-    } else {
-        fail(ws, err_close_code(E_POLICY), "No answer to a ping.");
-    }
-}
-
-static void on_timer(struct timer *t)
-{
-    struct ws *ws = CONTAINER_OF(t, struct ws, timer);
-    struct loop *loop = conn_loop(ws->conn);
-    if (ws->state == CLOSING) {
-        ws->state = CLOSED;
-        conn_shutdown(ws->conn);
-        return;
-    }
-    ASSERT(ws->state == OPEN);
-    int64_t now = now_ms(ws);
-    if (ws->awaiting_pong) {
-        judge_silence(ws, now - t->due_ms);
-        return;
-    }
-    if (now < ws->ping_at_ms) {
-        loop_timer_at(loop, &ws->timer, ws->ping_at_ms);
-        return;
-    }
-    ws->ping_at_ms = now + limits_of(ws)->ping_ms;
-    if (conn_is_blocked(ws->conn)) { // a ping would wait behind the rest
-        loop_timer_at(loop, &ws->timer, ws->ping_at_ms);
-        return;
-    }
-    ping(ws);
-    loop_timer_after(loop, &ws->timer, limits_of(ws)->pong_ms);
-}
-
-// ---- Frames in ----
-
-static void count_second(struct ws *ws)
-{
-    int64_t now = now_ms(ws);
-    if (now - ws->second_ms >= 1000) {
-        ws->second_ms = now;
-        ws->messages = ws->controls = 0;
-    }
-}
-
-static void take_message(struct ws *ws, const struct ws_event *e)
-{
-    unsigned limit = limits_of(ws)->messages_per_second;
-    metrics_add(conn_metrics(ws->conn), METRIC_WS_MESSAGES_IN, 1);
-    ws->messages++;
-    if (e->type == WS_BINARY && !ws->ops->on_binary) {
-        fail(ws, err_close_code(E_BINARY), err_text(E_BINARY));
-    } else if (ws->messages > limit * FLOOD_FACTOR) {
-        fail(ws, err_close_code(E_POLICY), "Far too many messages.");
-    } else if (ws->messages > limit) {
-        if (ws->ops->on_limited) {
-            ws->ops->on_limited(ws, ws->arg, e->data);
+    struct websockets *all = CONTAINER_OF(t, struct websockets, tell);
+    while (!list_empty(&all->leaving)) {
+        struct ws *ws = LIST_ENTRY(all->leaving.next, struct ws, deadline.node);
+        move_to(&all->over, ws);
+        if (ws->state == WS_STATE_CLOSING) {
+            deadline_arm(&all->closing, &ws->deadline);
         }
-    } else if (e->type == WS_BINARY) {
-        ws->ops->on_binary(ws, ws->arg, e->data);
-    } else {
-        ws->ops->on_text(ws, ws->arg, e->data);
+        tell_closed(ws);
     }
 }
 
-static void put_pong(struct ws *ws, struct str payload)
+static void on_no_answer(struct deadlines *q, struct deadline *d)
 {
-    struct buf b;
-    buf_init(&b, WS_HEAD_MAX + WS_CONTROL_MAX);
-    ws_put_frame(&b, WS_OP_PONG, payload, NULL);
-    if (!b.failed) {
-        conn_write(ws->conn, buf_str(&b));
-    }
-    buf_fini(&b);
-}
-
-// While bytes wait only the last ping is answered (RFC 6455 5.5.3), so that pings can't fill
-// memory.
-static void take_ping(struct ws *ws, struct str payload)
-{
-    if (!conn_is_blocked(ws->conn)) {
-        put_pong(ws, payload);
-        return;
-    }
-    if (!ws->pong) {
-        ws->pong = mem_try_alloc(WS_CONTROL_MAX);
-    }
-    if (ws->pong) {
-        memcpy(ws->pong, payload.p, payload.len);
-        ws->pong_len = payload.len;
-    }
-}
-
-static void take_event(struct ws *ws, const struct ws_event *e)
-{
-    count_second(ws);
-    ws->awaiting_pong = false;
-    switch (e->type) {
-    case WS_TEXT:
-    case WS_BINARY:
-        take_message(ws, e);
-        return;
-    case WS_PING:
-    case WS_PONG:
-        ws->controls++;
-        if (ws->controls > limits_of(ws)->messages_per_second) {
-            fail(ws, err_close_code(E_POLICY), "Too many pings.");
-        } else if (e->type == WS_PING) {
-            take_ping(ws, e->data);
-        }
-        return;
-    case WS_CLOSE:
-        put_close(ws, e->code, STR(""));
-        leave_open(ws, CLOSED, e->code ? e->code : CODE_NONE);
-        conn_shutdown(ws->conn);
-        return;
-    }
-    UNREACHABLE();
-}
-
-static size_t on_data(struct conn *c, void *arg, char *p, size_t len)
-{
-    struct ws *ws = arg;
-    char *at = p;
-    size_t left = len;
-    for (;;) {
-        struct ws_event e;
-        int rc = ws_decoder_next(&ws->decoder, &at, &left, &e);
-        if (rc == -E_AGAIN) {
-            break;
-        }
-        if (ws->state == OPEN && rc) {
-            fail(ws, err_close_code(rc), ws->decoder.why);
-        } else if (ws->state == OPEN) {
-            take_event(ws, &e);
-        } else if (rc || e.type == WS_CLOSE) { // the answer to our Close, or as good as one
-            leave_open(ws, CLOSED, ws->code);
-            conn_shutdown(c);
-        }
-    }
-    return len;
+    struct ws *ws = CONTAINER_OF(d, struct ws, deadline);
+    (void)q;
+    ws_peer_closed(ws, 0);
 }
 
 // ---- The connection ----
@@ -292,27 +147,23 @@ static size_t on_data(struct conn *c, void *arg, char *p, size_t len)
 static void on_eof(struct conn *c, void *arg)
 {
     struct ws *ws = arg;
-    leave_open(ws, CLOSED, CODE_BROKEN);
+    leave_open(ws, WS_STATE_CLOSED, CODE_BROKEN);
     conn_shutdown(c);
 }
 
 static void on_drained(struct conn *c UNUSED, void *arg)
 {
     struct ws *ws = arg;
-    if (ws->state == OPEN && ws->ops->on_drained) {
+    if (ws->state == WS_STATE_OPEN && ws->ops->on_drained) {
         ws->ops->on_drained(ws, ws->arg);
     }
-    if (ws->state == OPEN && ws->pong) {
-        put_pong(ws, str_make(ws->pong, ws->pong_len));
-        mem_free(ws->pong);
-        ws->pong = NULL;
-    }
+    ws_put_late_pong(ws);
 }
 
 static void on_blocked(struct conn *c UNUSED, void *arg)
 {
     struct ws *ws = arg;
-    if (ws->state == OPEN && ws->ops->on_blocked) {
+    if (ws->state == WS_STATE_OPEN && ws->ops->on_blocked) {
         ws->ops->on_blocked(ws, ws->arg);
     }
 }
@@ -320,33 +171,30 @@ static void on_blocked(struct conn *c UNUSED, void *arg)
 static void on_stuck(struct conn *c UNUSED, void *arg)
 {
     struct ws *ws = arg;
-    if (ws->state == OPEN) {
-        stuck(ws);
+    if (ws->state == WS_STATE_OPEN) {
+        ws_fail_slow(ws);
     } else {
-        leave_open(ws, CLOSED, ws->code);
-        conn_shutdown(ws->conn);
+        ws_peer_closed(ws, 0);
     }
 }
 
-static void on_conn_closed(struct conn *c, void *arg, int err UNUSED)
+static void on_conn_closed(struct conn *c UNUSED, void *arg, int err UNUSED)
 {
     struct ws *ws = arg;
-    loop_timer_cancel(conn_loop(c), &ws->timer);
-    if (ws->state == OPEN) {
+    struct httpd *h = ws->httpd;
+    if (ws->state == WS_STATE_OPEN) {
         ws->code = CODE_BROKEN;
-        ws->state = CLOSED;
+        ws->state = WS_STATE_CLOSED;
     }
-    loop_task_cancel(&ws->task);
+    list_del(&ws->deadline.node);
     tell_closed(ws);
-    ws_decoder_fini(&ws->decoder);
-    mem_free(ws->pong);
-    struct http_conn *hc = ws->hc;
-    mem_free(ws);
-    http_conn_gone(hc);
+    ws_drop_partial(ws);
+    pool_free(&h->websockets.pool, ws);
+    httpd_conn_over(h);
 }
 
 static const struct conn_ops ws_conn_ops = {
-    .on_data = on_data,
+    .on_data = ws_on_data,
     .on_eof = on_eof,
     .on_drained = on_drained,
     .on_blocked = on_blocked,
@@ -379,6 +227,21 @@ static bool write_handshake(struct http_request *req, struct str protocol)
     return ok && conn_is_open(req->hc->conn);
 }
 
+// The connection is the WebSocket's from now on.
+static void take_over(struct ws *ws, struct http_conn *hc)
+{
+    ws->httpd = hc->httpd;
+    ws->conn = hc->conn;
+    deadline_init(&ws->deadline);
+    ws_heartbeat_begin(ws);
+    conn_set_user(ws->conn, &ws_conn_ops, ws);
+    conn_take_runs(ws->conn, true);
+    http_conn_upgraded(hc);
+    if (ws->httpd->draining) {
+        ws_close(ws, 1001, "The hub is going away.");
+    }
+}
+
 bool ws_upgrade(struct http_request *req, struct str protocol, const struct ws_ops *ops, void *arg,
                 struct ws **ret)
 {
@@ -388,34 +251,24 @@ bool ws_upgrade(struct http_request *req, struct str protocol, const struct ws_o
     }
     ASSERT(req->ws_key.p);
     struct http_conn *hc = req->hc;
-    struct ws *ws = mem_try_alloc(sizeof(*ws));
+    if (hc->left) { // it would never be told again
+        http_abort(req);
+        return false;
+    }
+    struct pool *pool = &hc->httpd->websockets.pool;
+    struct ws *ws = pool_try_alloc(pool);
     if (!ws || !write_handshake(req, protocol)) {
-        mem_free(ws);
+        pool_free(pool, ws);
         http_reply_error(req, -E_NO_MEMORY, NULL);
         return false;
     }
-    const struct http_limits *limits = hc->httpd->cfg.limits;
-    ws->hc = hc;
-    ws->conn = hc->conn;
-    ws->ops = ops;
-    ws->arg = arg;
-    ws_decoder_init(&ws->decoder, WS_SERVER, limits->message_bytes);
-    timer_init(&ws->timer, on_timer);
-    loop_task_init(&ws->task, on_task);
-    ws->ping_at_ms = now_ms(ws) + limits->ping_ms;
-    loop_timer_at(req->loop, &ws->timer, ws->ping_at_ms);
     metrics_add(req->metrics, METRIC_HTTP_REQUESTS, 1);
     req->state = HTTP_ANSWERED;
     req->hc = NULL;
-    hc->req = NULL;
-    hc->ws = ws;
-    hc->phase = HTTP_UPGRADED;
-    conn_set_user(hc->conn, &ws_conn_ops, ws);
-    conn_take_runs(hc->conn, true);
+    ws->ops = ops;
+    ws->arg = arg;
     *ret = ws;
-    if (hc->httpd->draining) {
-        ws_close(ws, 1001, "The hub is going away.");
-    }
+    take_over(ws, hc);
     http_request_unref(req);
     return true;
 }
@@ -424,7 +277,7 @@ bool ws_upgrade(struct http_request *req, struct str protocol, const struct ws_o
 
 static void send_message(struct ws *ws, enum ws_opcode op, struct str payload)
 {
-    if (ws->state != OPEN) {
+    if (ws->state != WS_STATE_OPEN) {
         return;
     }
     char *p = conn_write_reserve(ws->conn, WS_HEAD_MAX + payload.len);
@@ -450,7 +303,7 @@ void ws_send_binary(struct ws *ws, struct str bytes)
 
 void ws_send_frames(struct ws *ws, struct rcbuf *frames)
 {
-    if (ws->state == OPEN) {
+    if (ws->state == WS_STATE_OPEN) {
         conn_write_rcbuf(ws->conn, frames);
     }
 }
@@ -462,7 +315,7 @@ bool ws_is_blocked(const struct ws *ws)
 
 void ws_want_drained(struct ws *ws)
 {
-    if (ws->state == OPEN) {
+    if (ws->state == WS_STATE_OPEN) {
         conn_want_drained(ws->conn);
     }
 }
@@ -474,7 +327,7 @@ size_t ws_unsent_bytes(const struct ws *ws)
 
 bool ws_is_open(const struct ws *ws)
 {
-    return ws->state == OPEN && conn_is_open(ws->conn);
+    return ws->state == WS_STATE_OPEN && conn_is_open(ws->conn);
 }
 
 struct conn *ws_conn(const struct ws *ws)
@@ -484,10 +337,60 @@ struct conn *ws_conn(const struct ws *ws)
 
 struct loop *ws_loop(const struct ws *ws)
 {
-    return conn_loop(ws->conn);
+    return ws->httpd->cfg.loop;
 }
 
 struct metrics *ws_metrics(const struct ws *ws)
 {
-    return conn_metrics(ws->conn);
+    return ws->httpd->cfg.metrics;
+}
+
+// ---- All of them ----
+
+void websockets_init(struct httpd *h)
+{
+    struct websockets *all = &h->websockets;
+    pool_init(&all->pool, sizeof(struct ws), NULL);
+    pool_init(&all->partials, sizeof(struct ws_partial), NULL);
+    list_init(&all->leaving);
+    list_init(&all->over);
+    deadlines_init(&all->closing, h->cfg.loop, h->cfg.limits->linger_ms, on_no_answer);
+    loop_task_init(&all->tell, on_tell);
+    ws_decoder_init(&all->decoder, WS_SERVER, h->cfg.limits->message_bytes);
+    ws_heartbeat_init(h);
+}
+
+void websockets_fini(struct httpd *h)
+{
+    struct websockets *all = &h->websockets;
+    loop_task_cancel(&all->tell);
+    ws_heartbeat_fini(h);
+    deadlines_fini(&all->closing);
+    ws_decoder_fini(&all->decoder);
+    pool_fini(&all->partials);
+    pool_fini(&all->pool);
+}
+
+void websockets_close(struct httpd *h, int code, const char *reason)
+{
+    struct list *open[] = {&h->websockets.quiet.members, &h->websockets.pinged.members};
+    for (size_t i = 0; i < ARRAY_LEN(open); i++) {
+        LIST_FOREACH(node, open[i])
+        {
+            ws_close(LIST_ENTRY(node, struct ws, deadline.node), code, reason);
+        }
+    }
+}
+
+void websockets_break(struct httpd *h)
+{
+    struct websockets *all = &h->websockets;
+    struct list *lists[] = {&all->quiet.members, &all->pinged.members, &all->leaving,
+                            &all->closing.members, &all->over};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        LIST_FOREACH(node, lists[i])
+        {
+            conn_close(LIST_ENTRY(node, struct ws, deadline.node)->conn);
+        }
+    }
 }

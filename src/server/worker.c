@@ -201,9 +201,11 @@ static void on_count(struct timer *t)
     metrics_set(w->metrics, METRIC_MEMORY_SESSIONS, (int64_t)memory.sessions);
     metrics_set(w->metrics, METRIC_MEMORY_TOPICS, (int64_t)memory.topics);
     metrics_set(w->metrics, METRIC_MEMORY_FRAMES, (int64_t)memory.frames);
-    struct conns_memory conns = httpd_conns_memory(w->httpd);
-    metrics_set(w->metrics, METRIC_MEMORY_CONNECTIONS, (int64_t)conns.records);
-    metrics_set(w->metrics, METRIC_MEMORY_BUFFERS, (int64_t)conns.buffers);
+    struct httpd_memory http = httpd_memory(w->httpd);
+    metrics_set(w->metrics, METRIC_MEMORY_CONNECTIONS, (int64_t)http.connections.records);
+    metrics_set(w->metrics, METRIC_MEMORY_BUFFERS, (int64_t)http.connections.buffers);
+    metrics_set(w->metrics, METRIC_MEMORY_HTTP, (int64_t)http.http);
+    metrics_set(w->metrics, METRIC_MEMORY_WEBSOCKETS, (int64_t)http.websockets);
     loop_timer_after(w->loop, t, COUNT_MS);
 }
 
@@ -212,7 +214,7 @@ static void on_count(struct timer *t)
 static void take_connection(struct accept_target *t, const struct accepted *a)
 {
     struct worker *w = t->ctx;
-    httpd_accept(w->httpd, a, &t->load);
+    httpd_accept(w->httpd, a);
 }
 
 static int authenticate(void *ctx, const struct http_request *req, void **ret_principal)
@@ -259,7 +261,8 @@ struct worker *worker_new(const struct worker_config *cfg)
                                                 .upgrades = cfg->config->websocket_enabled,
                                                 .authenticate = authenticate,
                                                 .principal_unref = drop_principal,
-                                                .authenticate_ctx = w});
+                                                .authenticate_ctx = w,
+                                                .load = &w->target.load});
     w->target = (struct accept_target){.loop = w->loop, .fn_take = take_connection, .ctx = w};
     w->hook.fn = on_turn;
     loop_hook_add(w->loop, &w->hook);

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// What comes in on a WebSocket: frames to messages, limits, answers to pings.
+#include "base/assert.h"
+#include "base/err.h"
+#include "http/internal.h"
+
+enum { FLOOD_FACTOR = 10 }; // times the message limit that end a connection
+
+// ---- What is partial ----
+
+static struct ws_partial *partial_of(struct ws *ws)
+{
+    struct websockets *all = &ws->httpd->websockets;
+    if (!ws->partial) {
+        ws->partial = pool_try_alloc(&all->partials);
+        if (ws->partial) {
+            ws_decoder_init(&ws->partial->decoder, WS_SERVER, ws_limits(ws)->message_bytes);
+        }
+    }
+    return ws->partial;
+}
+
+void ws_drop_partial(struct ws *ws)
+{
+    if (ws->partial) {
+        ws_decoder_fini(&ws->partial->decoder);
+        pool_free(&ws->httpd->websockets.partials, ws->partial);
+        ws->partial = NULL;
+    }
+}
+
+static void drop_partial_at_rest(struct ws *ws)
+{
+    if (ws->partial && !ws->partial->has_pong && ws_decoder_at_rest(&ws->partial->decoder)) {
+        ws_drop_partial(ws);
+    }
+}
+
+// After a read: the decoder that all share is at rest again, and this WebSocket owns one only while
+// it must.
+static void settle(struct ws *ws, struct ws_decoder *used)
+{
+    struct websockets *all = &ws->httpd->websockets;
+    if (used != &all->decoder) {
+        if (used->closed) {
+            ws_drop_partial(ws);
+        } else {
+            drop_partial_at_rest(ws);
+        }
+        return;
+    }
+    if (ws_decoder_at_rest(used)) {
+        return;
+    }
+    struct ws_partial *own = used->closed ? NULL : partial_of(ws);
+    if (own) {
+        own->decoder = *used;
+    } else {
+        ws_decoder_fini(used);
+    }
+    if (!own && ws->state == WS_STATE_OPEN) {
+        ws_fail(ws, err_close_code(E_NO_MEMORY), err_text(E_NO_MEMORY));
+    }
+    ws_decoder_init(used, WS_SERVER, ws_limits(ws)->message_bytes);
+}
+
+// ---- Frames in ----
+
+static void count_second(struct ws *ws)
+{
+    uint32_t now_ms = (uint32_t)ws_now_ms(ws);
+    if (now_ms - ws->second_ms >= 1000) {
+        ws->second_ms = now_ms;
+        ws->messages = ws->controls = 0;
+    }
+}
+
+static void take_message(struct ws *ws, const struct ws_event *e)
+{
+    unsigned limit = ws_limits(ws)->messages_per_second;
+    metrics_add(ws_metrics(ws), METRIC_WS_MESSAGES_IN, 1);
+    ws->messages++;
+    if (e->type == WS_BINARY && !ws->ops->on_binary) {
+        ws_fail(ws, err_close_code(E_BINARY), err_text(E_BINARY));
+    } else if (ws->messages > limit * FLOOD_FACTOR) {
+        ws_fail(ws, err_close_code(E_POLICY), "Far too many messages.");
+    } else if (ws->messages > limit) {
+        if (ws->ops->on_limited) {
+            ws->ops->on_limited(ws, ws->arg, e->data);
+        }
+    } else if (e->type == WS_BINARY) {
+        ws->ops->on_binary(ws, ws->arg, e->data);
+    } else {
+        ws->ops->on_text(ws, ws->arg, e->data);
+    }
+}
+
+// While bytes wait only the last ping is answered (RFC 6455 5.5.3), so that pings can't fill
+// memory.
+static void take_ping(struct ws *ws, struct str payload)
+{
+    if (!conn_is_blocked(ws->conn)) {
+        ws_put_control(ws, WS_OP_PONG, payload);
+        return;
+    }
+    struct ws_partial *partial = partial_of(ws);
+    if (partial) {
+        partial->has_pong = true;
+        partial->pong_len = (uint8_t)payload.len;
+        memcpy(partial->pong, payload.p, payload.len);
+    }
+}
+
+void ws_put_late_pong(struct ws *ws)
+{
+    struct ws_partial *partial = ws->partial;
+    if (!partial || !partial->has_pong) {
+        return;
+    }
+    partial->has_pong = false;
+    if (ws->state == WS_STATE_OPEN) {
+        ws_put_control(ws, WS_OP_PONG, str_make(partial->pong, partial->pong_len));
+    }
+    drop_partial_at_rest(ws);
+}
+
+static unsigned controls_max(const struct ws *ws)
+{
+    unsigned max = ws_limits(ws)->messages_per_second;
+    return max < UINT16_MAX ? max : UINT16_MAX;
+}
+
+static void take_event(struct ws *ws, const struct ws_event *e)
+{
+    count_second(ws);
+    ws_heard(ws);
+    switch (e->type) {
+    case WS_TEXT:
+    case WS_BINARY:
+        take_message(ws, e);
+        return;
+    case WS_PING:
+    case WS_PONG:
+        if (ws->controls == controls_max(ws)) {
+            ws_fail(ws, err_close_code(E_POLICY), "Too many pings.");
+            return;
+        }
+        ws->controls++;
+        if (e->type == WS_PING) {
+            take_ping(ws, e->data);
+        }
+        return;
+    case WS_CLOSE:
+        ws_peer_closed(ws, e->code);
+        return;
+    }
+    UNREACHABLE();
+}
+
+static void take_frames(struct ws *ws, struct ws_decoder *d, char *p, size_t len)
+{
+    struct ws_event e;
+    int rc;
+    while ((rc = ws_decoder_next(d, &p, &len, &e)) != -E_AGAIN) {
+        if (ws->state == WS_STATE_OPEN && rc) {
+            ws_fail(ws, err_close_code(rc), d->why);
+        } else if (ws->state == WS_STATE_OPEN) {
+            take_event(ws, &e);
+        } else if (rc || e.type == WS_CLOSE) { // the answer to our Close, or as good as one
+            ws_peer_closed(ws, 0);
+        }
+    }
+}
+
+size_t ws_on_data(struct conn *c UNUSED, void *arg, char *p, size_t len)
+{
+    struct ws *ws = arg;
+    struct ws_decoder *d = ws->partial ? &ws->partial->decoder : &ws->httpd->websockets.decoder;
+    take_frames(ws, d, p, len);
+    settle(ws, d);
+    return len;
+}
