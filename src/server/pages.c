@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "http/request.h"
 #include "http/static.h"
+#include "server/sockstat.h"
 
 #define PAGE_MAX ((size_t)256 << 10)
 
@@ -38,6 +39,7 @@ static void handle_metrics(struct http_request *req, void *ctx)
     struct buf b;
     buf_init(&b, PAGE_MAX);
     metrics_put_prometheus(s->metrics, &b);
+    sockstat_put_prometheus(&b);
     http_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b));
     buf_fini(&b);
 }
