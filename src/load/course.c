@@ -168,16 +168,18 @@ void course_rate(struct load *l)
     l->seq_measured = warmup * cfg->burst;
     int64_t measured_ns = due_ns(&s, warmup);
     int64_t end_ns = measured_ns + seconds_ns(cfg->duration_s);
+    bool begun = false;
     l->now_ns = l->progress_ns = s.first_ns;
     // What was due has to go out, also when the hub was too slow to take it in time.
     while (!load_stopped(l) && (l->now_ns < end_ns || (s.sent < s.bursts && !load_stalled(l)))) {
-        if (!l->measuring && l->now_ns >= measured_ns) {
+        if (!begun && l->now_ns >= measured_ns) {
+            begun = true;
             load_measure_begin(l);
         }
         int64_t next = send_due(l, &s);
-        next = earlier(next, l->measuring ? end_ns : measured_ns);
+        next = earlier(next, begun ? end_ns : measured_ns);
         load_turn(l, l->now_ns < end_ns ? next : patience_ends(l));
-        if (l->measuring && l->now_ns >= end_ns) {
+        if (l->now_ns >= end_ns) {
             load_measure_end(l);
         }
     }
