@@ -8,7 +8,7 @@
 int cmd_serve(int argc, char **argv)
 {
     static struct opt_list listens;
-    const char *config = NULL, *data = NULL;
+    const char *config = NULL, *data = NULL, *send = NULL;
     bool check = false;
     const struct opt table[] = {
         {"config", OPT_TEXT, &config, "FILE", "the configuration (YAML)"},
@@ -16,6 +16,9 @@ int cmd_serve(int argc, char **argv)
          "where to listen, instead of the configuration's addresses; port 0 picks one (default "
          "127.0.0.1:8000)"},
         {"data", OPT_TEXT, &data, "DIR", "where events and jobs are kept (default ./data)"},
+        {"send", OPT_TEXT, &send, "MODE",
+         "how bytes are sent: uring (io_uring), plain, or auto: io_uring if there is one (default "
+         "auto)"},
         {"check", OPT_FLAG, &check, NULL, "only read the configuration"},
     };
     const struct opts o = {
@@ -35,5 +38,6 @@ int cmd_serve(int argc, char **argv)
                                                .listens = listens.items,
                                                .listens_count = listens.count,
                                                .data_dir = data,
+                                               .send = send,
                                                .check = check});
 }

@@ -3,21 +3,12 @@
 // both ends of closing.
 #include "net/conn.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "net/tcp_pair.h"
 
 struct fixture {
     struct loop *loop;
@@ -93,26 +84,6 @@ static const struct conn_ops ops = {.on_data = on_data,
                                     .on_drained = on_drained,
                                     .on_stuck = on_stuck,
                                     .on_closed = on_closed};
-
-// Two ends of one TCP connection. `rcvbuf`: of the first end, 0 for the kernel's choice.
-static void tcp_pair(int fds[2], int rcvbuf)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
-    int l = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(l, (void *)&a, sizeof(a)), 0);
-    assert_int_equal(listen(l, 1), 0);
-    conn_prepare_listener(l);
-    assert_int_equal(getsockname(l, (void *)&a, &len), 0);
-    fds[0] = socket(AF_INET, SOCK_STREAM, 0);
-    if (rcvbuf) {
-        assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf)), 0);
-    }
-    assert_int_equal(connect(fds[0], (void *)&a, sizeof(a)), 0);
-    fds[1] = accept(l, NULL, NULL);
-    assert_true(fds[1] >= 0);
-    close(l);
-}
 
 static struct fixture *fixture_new(struct conns_config cfg, int rcvbuf)
 {

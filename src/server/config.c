@@ -35,6 +35,7 @@ struct config_text {
 void config_init(struct config *c)
 {
     *c = (struct config){
+        .server_send = STR("auto"),
         .store_data = STR("./data"),
         .store_retention_hours = LIMIT_RETENTION_MS / 3600000,
         .store_job_log_mb = LIMIT_JOB_LOG_BYTES >> 20,

@@ -25,7 +25,7 @@ typedef uint64_t config_uint;
 struct config {
     struct config_list server_listen, server_hosts, channels_default;
     config_uint server_workers, store_retention_hours, store_job_log_mb;
-    struct str store_data, websocket_cors_origin;
+    struct str server_send, store_data, websocket_cors_origin;
     config_bool websocket_enabled, auth_allow_remote_without_auth;
     struct config_text *texts; // what the spans point into
 };

@@ -36,6 +36,7 @@ struct server {
     struct engine *engine;
     struct metrics_table *metrics;
     struct origin_policy *origins;
+    enum send_mode send;
     struct status status;
     struct worker *workers[WORKERS_MAX];
     unsigned workers_count;
@@ -68,6 +69,16 @@ static int read_config(struct server *s, const struct server_options *o)
     }
     if (o->data_dir) {
         s->config.store_data = str_of(o->data_dir);
+    }
+    if (o->send) {
+        s->config.server_send = str_of(o->send);
+    }
+    struct str send = s->config.server_send;
+    if (send_mode_parse(send, &s->send) != 0) {
+        (void)snprintf(fault.text, sizeof(fault.text),
+                       "server.send must be auto, uring or plain, not \"%.*s\"",
+                       (int)(send.len > 80 ? 80 : send.len), send.p);
+        return complain(fault.text);
     }
     struct str bad;
     err = origin_policy_new(&(struct origin_config){.allowed = s->config.websocket_cors_origin,
@@ -219,6 +230,23 @@ static int start_engine(struct server *s, unsigned workers)
     return 0;
 }
 
+// Tries io_uring once, for all workers.
+static int choose_send(struct server *s)
+{
+    const char *why;
+    if (s->send == SEND_PLAIN || sender_check_uring(&why) == 0) {
+        return 0;
+    }
+    if (s->send == SEND_URING) {
+        char fault[300];
+        (void)snprintf(fault, sizeof(fault), "server.send is uring, but %s", why);
+        return complain(fault);
+    }
+    log_info("server.send", "sending without io_uring: %s", why);
+    s->send = SEND_PLAIN;
+    return 0;
+}
+
 static int start_workers(struct server *s, unsigned workers)
 {
     s->status.engine = s->engine;
@@ -232,10 +260,11 @@ static int start_workers(struct server *s, unsigned workers)
                                     .index = i,
                                     .origins = s->origins,
                                     .config = &s->config,
+                                    .send = s->send,
                                     .status = &s->status};
         s->workers[i] = worker_new(&cfg);
         if (!s->workers[i]) {
-            return complain("no descriptors for a worker's event loop");
+            return complain("no descriptors or no memory for a worker's event loop");
         }
         targets[i] = worker_target(s->workers[i]);
         s->workers_count = i + 1;
@@ -352,8 +381,8 @@ int server_run(const struct server_options *o)
         unsigned workers = s.config.server_workers && s.config.server_workers <= WORKERS_MAX
                                ? (unsigned)s.config.server_workers
                                : usable_cores();
-        failed = block_signals(&s) || start_engine(&s, workers) || start_workers(&s, workers) ||
-                 run(&s, o);
+        failed = block_signals(&s) || choose_send(&s) || start_engine(&s, workers) ||
+                 start_workers(&s, workers) || run(&s, o);
     }
     server_fini(&s);
     return failed;

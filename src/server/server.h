@@ -12,6 +12,7 @@ struct server_options {
         *listens; // HOST:PORT; when there are any, those of the configuration don't count
     unsigned listens_count;
     const char *data_dir; // NULL: the configuration's
+    const char *send;     // likewise: auto, uring, plain
     bool check;           // only read the configuration
 };
 

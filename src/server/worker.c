@@ -240,8 +240,12 @@ struct worker *worker_new(const struct worker_config *cfg)
         return NULL;
     }
     w->metrics = metrics_of(cfg->metrics, cfg->index);
-    err = sender_new(SEND_AUTO, w->metrics, &w->sender);
-    ASSERT(err == 0);
+    err = sender_new(cfg->send, &w->sender);
+    if (err) {
+        loop_free(w->loop);
+        mem_free(w);
+        return NULL;
+    }
     w->anyone = principal_new_anyone(true);
     w->intake.submit_take = worker_submit_take;
     w->ask = (struct ask){.read = worker_read, .snapshot = worker_snapshot, .again = worker_again};

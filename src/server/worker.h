@@ -6,6 +6,7 @@
 
 #include "hub/worker.h"
 #include "net/listener.h"
+#include "net/sender.h"
 #include "server/config.h"
 #include "server/engine.h"
 
@@ -17,6 +18,7 @@ struct worker_config {
     unsigned index;
     const struct origin_policy *origins;
     const struct config *config;
+    enum send_mode send;
     const struct status *status; // for /health
 };
 

@@ -130,6 +130,15 @@ test('configuration faults name file, line and key', async (t) => {
   }
   await refused(['--config', '/nonexistent.yaml'], /\/nonexistent\.yaml: No such file/);
   await refused(['--listen', ANY], /CLAIRON__SERVER__NONE: unknown key/, { env: { CLAIRON__SERVER__NONE: '1' } });
+  await refused(['--listen', ANY], /server\.send must be auto, uring or plain, not "fast"/, { env: { CLAIRON__SERVER__SEND: 'fast' } });
+});
+
+test('each way of sending can be chosen', async (t) => {
+  for (const mode of ['plain', 'auto']) {
+    const hub = await startHub({ t, args: ['--send', mode], env: { CLAIRON__SERVER__SEND: 'overridden' } });
+    assert.equal((await hub.get('/health')).status, 200);
+  }
+  await refused(['--listen', ANY, '--send', 'none'], /server\.send must be auto, uring or plain, not "none"/);
 });
 
 test('--check reads the configuration and starts nothing', async () => {
