@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/compiler.h"
 #include "base/rcbuf.h"
 #include "base/str.h"
@@ -98,6 +99,16 @@ void conn_write_commit(struct conn *c, size_t len);
 // them. Does nothing unless runs are on and the connection is open.
 void conn_send_run(struct conn *c, struct rcbuf *run);
 void conn_take_runs(struct conn *c, bool on); // off at first
+
+// What stands between the bytes that are written and the socket, such as encryption.
+struct conn_transform {
+    // Appends to `out` what shall be sent for `in`, maybe nothing yet. When `out` fails the
+    // connection is closed.
+    void (*fn)(struct conn_transform *t, struct str in, struct buf *out);
+};
+// From the next write on; borrowed until on_closed. Runs are copied from then on, since what goes
+// out for them is this connection's alone.
+void conn_set_transform(struct conn *c, struct conn_transform *t);
 
 // From a send that the socket did not take whole until all of it is sent.
 bool conn_is_blocked(const struct conn *c);

@@ -5,7 +5,6 @@
 
 #include <sys/types.h>
 
-#include "base/buf.h"
 #include "base/list.h"
 #include "base/pool.h"
 #include "net/conn.h"
@@ -41,7 +40,8 @@ struct conn {
     struct conns *all;
     const struct conn_ops *ops;
     void *arg;
-    struct conn_held *held; // NULL: nothing is
+    struct conn_transform *transform; // NULL: none
+    struct conn_held *held;           // NULL: nothing is
     int err;
     enum conn_state state : 2;
     bool blocked : 1;

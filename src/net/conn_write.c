@@ -139,7 +139,7 @@ void conn_send_run(struct conn *c, struct rcbuf *run)
         return;
     }
     struct sender *sender = c->all->cfg.sender;
-    if (!sender || c->pending || conn_unsent_bytes(c) > 0) {
+    if (!sender || c->transform || c->pending || conn_unsent_bytes(c) > 0) {
         conn_write_rcbuf(c, run);
         return;
     }
@@ -173,9 +173,31 @@ char *conn_write_reserve(struct conn *c, size_t len)
     return p;
 }
 
+void conn_set_transform(struct conn *c, struct conn_transform *t)
+{
+    c->transform = t;
+}
+
+// The bytes lie behind the outbox.
+static void put_transformed(struct conn *c, size_t len)
+{
+    struct buf *out = &c->held->out, wire;
+    buf_init(&wire, out->max);
+    c->transform->fn(c->transform, str_make(out->p + out->len, len), &wire);
+    buf_put(out, buf_str(&wire));
+    if (wire.failed || out->failed) {
+        conn_close_with(c, -E_NO_MEMORY);
+    }
+    buf_fini(&wire);
+}
+
 void conn_write_commit(struct conn *c, size_t len)
 {
-    buf_commit(&c->held->out, len);
+    if (c->transform) {
+        put_transformed(c, len);
+    } else {
+        buf_commit(&c->held->out, len);
+    }
     conn_held_changed(c);
     if (!c->blocked) {
         loop_task_defer(c->all->cfg.loop, &c->task);
