@@ -150,10 +150,9 @@ const isHeld = (r) => !r.failed && r.cpu_core_share <= CORE_SHARE && r.lost === 
 
 // What is kept of a step of a search.
 function brief(result) {
-  const { failed, lost, doubled, out_of_order, clients_failed, publish_errors, deliveries, expected } = result;
-  const counts = { failed, lost, doubled, out_of_order, clients_failed, publish_errors, deliveries, expected };
-  const { p50: p50_ms, p99: p99_ms } = result.latency_ms ?? {};
-  return { ...counts, p50_ms, p99_ms, load_core_max: result.watch.load_core_max };
+  const keys = ['failed', 'problem', 'events', 'deliveries', 'expected', 'lost', 'doubled', 'out_of_order', 'unexpected',
+    'clients_failed', 'publish_errors', 'us_per_delivery', 'generator_share', 'latency_ms'];
+  return Object.fromEntries(keys.filter((key) => key in result).map((key) => [key, result[key]]));
 }
 
 async function search(server, id, part, start, options) {
@@ -179,11 +178,10 @@ function linesOf(result) {
   if (result.failed) {
     return result.failed;
   }
-  const parts = {
-    us_per_delivery: 'µs per delivery', us_per_connection: 'µs per connection', rate_held: 'messages/s held',
-    rss_per_client: 'bytes per connection',
-  };
-  const said = Object.entries(parts).filter(([key]) => result[key] > 0).map(([key, unit]) => `${result[key]} ${unit}`);
+  const parts = { us_per_delivery: 'µs per delivery', us_per_connection: 'µs per connection', rate_held: 'messages/s held',
+    ...(result.mode === 'idle' ? { rss_per_client: 'bytes per connection' } : {}) };
+  const said = Object.entries(parts).filter(([key]) => result[key] !== null && key in result)
+    .map(([key, unit]) => `${result[key]} ${unit}`);
   const p99 = result.latency_ms?.p99 > 0 ? [`p99 ${result.latency_ms.p99} ms`] : [];
   return [...said, ...p99, ...(result.ended_badly ? [result.ended_badly] : [])].join(', ');
 }
@@ -255,7 +253,13 @@ function announce({ present, absent }, options) {
 }
 
 async function compare(options) {
-  pinSelf(options.loadCore);
+  try {
+    pinSelf(options.serverCore);
+    pinSelf(options.loadCore);
+  } catch {
+    console.error('compare: cores 0 and 1 are needed, one for the hub and one for the load');
+    return 2;
+  }
   const hubs = probeAll(options.hubs, options);
   announce(hubs, options);
   if (options.list) {

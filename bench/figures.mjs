@@ -10,18 +10,21 @@ const MIB = 2 ** 20;
 
 // ---- reading results
 
+// What is not known is null in a result, and must not count as 0.
+const growth = (from, to) => (Number.isFinite(from) && Number.isFinite(to) ? to - from : NaN);
+
 export const metrics = {
   us: (r) => r.us_per_delivery,
   us_connect: (r) => r.us_per_connection,
-  core: (r) => r.cpu_core_share * 100,
+  core: (r) => (r.cpu_core_share ?? NaN) * 100,
   p50: (r) => r.latency_ms?.p50,
   p99: (r) => r.latency_ms?.p99,
   rate: (r) => r.rate_held,
-  rss: (r) => (r.rss_end - r.rss_before) / r.clients,
-  kernel: (r) => r.kernel_per_client,
+  rss: (r) => r.rss_per_client,
+  kernel: (r) => (r.watch?.kernel_slab_growth ?? NaN) / r.clients,
   wrong: (r) => r.lost + r.doubled + r.out_of_order + (r.slow_lost ?? 0),
-  rss_growth: (r) => (r.rss_peak - r.rss_ready) / MIB,
-  kernel_per_slow: (r) => (r.kernel_tcp_peak - r.kernel_tcp_ready) / r.slow,
+  rss_growth: (r) => growth(r.rss_ready, r.rss_peak) / MIB,
+  kernel_per_slow: (r) => growth(r.kernel_tcp_ready, r.kernel_tcp_peak) / r.slow,
   slow_left: (r) => r.slow - r.slow_completed,
   per_s: (r) => r.deliveries_per_s,
 };
@@ -142,9 +145,10 @@ export function faults(scenarios) {
       `${name}${part ? ` (${part})` : ''}, run ${run}, ${hub}: ${fault}`)));
 }
 
-const FAULTS = ['lost', 'doubled', 'out_of_order', 'slow_lost', 'clients_failed', 'publish_errors'];
+// An event that is refused is none of them: its publisher was told.
+const FAULTS = ['lost', 'doubled', 'out_of_order', 'unexpected', 'slow_lost', 'clients_failed'];
 
-// A rate that is too high for a search is no fault: its steps are judged by what was lost in them.
+// Of a search, each step.
 export function faultsOf(result) {
   const counts = FAULTS.filter((key) => result[key] > 0).map((key) => `${result[key]} ${key.replaceAll('_', ' ')}`);
   const told = [result.failed, result.ended_badly].filter((text) => text);

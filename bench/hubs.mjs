@@ -16,11 +16,24 @@ const PEERS = path.join(REPO, 'bench/peers');
 const NCHAN_MODULE = ['/usr/lib/nginx/modules/ngx_nchan_module.so', '/usr/lib64/nginx/modules/ngx_nchan_module.so'];
 
 // What is not Clairon has one topic, which everyone is on, takes bare payloads on a WebSocket, and says nothing first.
-const PLAIN_WORDS = (url) => ['--subscribe', `${url.replace('http', 'ws')}/`, '--on-open', '', '--ready', '',
-  '--publish', `${url.replace('http', 'ws')}/publish`, '--publish-body', '%p'];
+function plainWords(url, { mode }) {
+  const ws = url.replace('http', 'ws');
+  const publishing = ['--publish', `${ws}/publish`, '--publish-body', '%p'];
+  return ['--subscribe', `${ws}/`, '--on-open', '', '--ready', '', ...(publishes(mode) ? publishing : [])];
+}
+
+// Clairon's subscribers choose their topics, and events come by POST, on several connections at a rate so that one is
+// free whenever the next is due: the rest is as the generator has it by itself.
+function ownWords(url, { mode }) {
+  const publishing = ['--publish', `${url}/api/v1/publish`, '--publishers', mode === 'rate' ? '8' : '1'];
+  return ['--subscribe', `${url.replace('http', 'ws')}/ws`, '--topics-extra', '1', ...(publishes(mode) ? publishing : [])];
+}
+
+const publishes = (mode) => mode === 'serial' || mode === 'rate';
 
 // kind: `own` is what is judged, `peer` what it is compared with, `floor` what could not be less.
-// probe(options): {version, note?} or {absent: why}. launch(options): {words, port?, env?, dir?, worker?}.
+// probe(options): {version} or {absent: why}. launch(options): {words, port?, dir?, worker?}: port where it is known
+// beforehand, dir goes with the hub, worker if a child of what is started serves. words(url, load): for the generator.
 export const HUBS = {
   'clairon-uring': clairon('Clairon, io_uring', 'uring'),
   'clairon-plain': clairon('Clairon, plain send', 'plain'),
@@ -29,17 +42,17 @@ export const HUBS = {
     kind: 'peer',
     probe: probeUws,
     launch: ({ uws }) => ({ words: [uwsProgram(uws)] }),
-    words: PLAIN_WORDS,
+    words: plainWords,
   },
   'floor-plain': floor('floor: send', []),
   'floor-uring': floor('floor: io_uring', ['--uring']),
-  nchan: { name: 'nginx with nchan', kind: 'peer', probe: probeNchan, launch: launchNchan, words: PLAIN_WORDS },
+  nchan: { name: 'nginx with nchan', kind: 'peer', probe: probeNchan, launch: launchNchan, words: plainWords },
   ws: {
     name: 'npm ws',
     kind: 'peer',
     probe: probeWs,
     launch: () => ({ words: [process.execPath, path.join(PEERS, 'ws.mjs')] }),
-    words: PLAIN_WORDS,
+    words: plainWords,
   },
 };
 
@@ -74,9 +87,7 @@ function clairon(name, send) {
       const choice = hasSend(bin) ? ['--send', send] : [];
       return { words: [bin, 'serve', '--listen', '127.0.0.1:0', '--data', dir, ...choice], dir };
     },
-    // Events by POST, subscribers on topics of their own choice: all of it Clairon's defaults in the generator.
-    words: (url, { rate }) => ['--subscribe', `${url.replace('http', 'ws')}/ws`, '--topics-extra', '1',
-      '--publish', `${url}/api/v1/publish`, '--publishers', rate ? '8' : '1'],
+    words: ownWords,
   };
 }
 
@@ -102,7 +113,7 @@ function floor(name, words) {
       return forbidden ? { absent: 'kernel.io_uring_disabled forbids it' } : { version: '' };
     },
     launch: ({ floor: bin }) => ({ words: [bin, ...words] }),
-    words: PLAIN_WORDS,
+    words: plainWords,
   };
 }
 
@@ -258,7 +269,7 @@ export class Running {
     if (!this.url) {
       throw new Error(`it did not start: ${this.lastWords() || 'no word of it'}`);
     }
-    this.pid = worker ? this.#workerPid() : this.child.pid; // Killing nginx would leave its worker behind.
+    this.pid = worker ? await this.#workerPid() : this.child.pid;
   }
 
   async #answers(port) {
@@ -275,12 +286,20 @@ export class Running {
     return null;
   }
 
-  // Whoever serves is the only child of what was started.
-  #workerPid() {
+  // Whoever serves is the only child of what was started, and may come later than its port.
+  async #workerPid() {
     const { pid } = this.child;
-    return Number(fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+    while (!this.ended) {
+      const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+      if (children) {
+        return Number(children.split(' ')[0]);
+      }
+      await new Promise((resolve) => { setTimeout(resolve, 20); });
+    }
+    throw new Error(`it did not start: ${this.lastWords()}`);
   }
 
+  // Killing nginx alone would leave its worker behind.
   killAll() {
     this.child.kill('SIGKILL');
     if (this.pid && this.pid !== this.child.pid) {

@@ -51,11 +51,18 @@ export function kernelTcp(text = fs.readFileSync('/proc/net/sockstat', 'utf8')) 
   return Number(/^TCP:.* mem (\d+)/m.exec(text)?.[1] ?? 0) * PAGE_BYTES;
 }
 
-// Looks at the cores every half second until stop(), which says: the highest share of the load's core that was used in
-// such a half second, how much of both cores the machine below took away, and what TCP held every few seconds.
+// What the kernel holds for its own structures, sockets among them, in bytes.
+export function kernelSlab(text = fs.readFileSync('/proc/meminfo', 'utf8')) {
+  return Number(/^SUnreclaim:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024;
+}
+
+// Looks at the machine every half second until stop(), which says: the highest share of the load's core that was used
+// in such a half second, how much of both cores the machine below took away, what TCP held every few seconds, and by
+// how much the kernel's structures grew.
 export class Watch {
   constructor({ serverCore, loadCore, everyMs = 500, tcpEvery = 10 }) {
     Object.assign(this, { serverCore, loadCore, tcpEvery, loadMax: 0, looks: 0, tcp: [] });
+    this.slab = this.slabMax = kernelSlab();
     this.first = this.last = this.#look();
     this.timer = setInterval(() => this.#tick(), everyMs);
   }
@@ -71,6 +78,7 @@ export class Watch {
     const all = busy + now.load.idle - this.last.load.idle;
     this.loadMax = all > 0.2 ? Math.max(this.loadMax, busy / all) : this.loadMax;
     this.last = now;
+    this.slabMax = Math.max(this.slabMax, kernelSlab());
     if (this.looks++ % this.tcpEvery === 0) {
       this.tcp.push(kernelTcp());
     }
@@ -80,7 +88,12 @@ export class Watch {
     clearInterval(this.timer);
     const now = this.#look();
     const steal = (side) => now[side].steal - this.first[side].steal;
-    return { load_core_max: round(this.loadMax), steal_s: round(steal('server') + steal('load')), kernel_tcp: this.tcp };
+    return {
+      load_core_max: round(this.loadMax),
+      steal_s: round(steal('server') + steal('load')),
+      kernel_tcp: this.tcp,
+      kernel_slab_growth: this.slabMax - this.slab,
+    };
   }
 }
 

@@ -96,7 +96,7 @@ const SECONDS = ['warmup', 'duration', 'settle'];
 export function settle(load, { quick = false, clientsMax = Infinity }) {
   const clients = Math.min(load.clients, clientsMax);
   const shorter = Object.fromEntries(SECONDS.filter((key) => key in load)
-    .map((key) => [key, quick ? Math.max(1, Math.round(load[key] / 10)) : load[key]]));
+    .map((key) => [key, quick ? Math.min(2, Math.floor(load[key] / 2)) : load[key]]));
   const slow = load.slow ? { slow: Math.max(1, Math.floor((load.slow * clients) / load.clients)) } : {};
   return { ...load, ...shorter, ...slow, clients };
 }

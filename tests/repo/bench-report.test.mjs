@@ -9,7 +9,7 @@ import { barChart, digits } from '../../bench/chart.mjs';
 import { stringify } from '../../bench/compare.mjs';
 import { faults, FIGURES, judge, metrics, targetOf, values } from '../../bench/figures.mjs';
 import { HUBS } from '../../bench/hubs.mjs';
-import { coreTimes, kernelTcp } from '../../bench/machine.mjs';
+import { coreTimes, kernelSlab, kernelTcp } from '../../bench/machine.mjs';
 import { chartsOf, documentFiles, figuresText, updated } from '../../bench/report.mjs';
 import { estimate, SCENARIOS, settle, wordsOf } from '../../bench/scenarios.mjs';
 import { median, orderOf, paired, searchRate, spread } from '../../bench/stats.mjs';
@@ -71,6 +71,7 @@ test('times of a core and memory of TCP are read as the kernel writes them', () 
   assert.deepEqual(coreTimes(0, text), { busy: 6.5, idle: 10.5, steal: 0.05 });
   assert.throws(() => coreTimes(2, text), /no core 2/);
   assert.equal(kernelTcp('sockets: used 9\nTCP: inuse 5 orphan 0 tw 1 alloc 7 mem 3\nUDP: inuse 1 mem 8\n'), 3 * 4096);
+  assert.equal(kernelSlab('MemTotal:  9 kB\nSUnreclaim:     12 kB\n'), 12 * 1024);
 });
 
 // ---- scenarios
@@ -92,7 +93,7 @@ test('a case is shortened and made smaller as asked', () => {
   const part = SCENARIOS.slow.cases.with;
   assert.deepEqual(settle(part, {}), part);
   const small = settle(part, { quick: true, clientsMax: 100 });
-  assert.deepEqual([small.clients, small.slow, small.duration, small.warmup, small.rate], [100, 10, 6, 1, 20]);
+  assert.deepEqual([small.clients, small.slow, small.duration, small.warmup, small.rate], [100, 10, 2, 1, 20]);
   assert.equal(settle(part, { clientsMax: 2 }).slow, 1);
   assert.deepEqual(wordsOf({ mode: 'rate', clients: 5, 'slow-resume': true }), ['--mode', 'rate', '--clients', '5', '--slow-resume']);
 });
@@ -151,11 +152,21 @@ test('a result that failed, or of another case, is no value', () => {
   assert.deepEqual([...values(some, 'idle', 'uws', metrics.us)], []);
 });
 
+test('what is not known is no value', () => {
+  const nothing = { us_per_delivery: null, cpu_core_share: null, latency_ms: null, rss_per_client: null, rss_ready: null,
+    rss_peak: null, kernel_tcp_ready: null, kernel_tcp_peak: null, slow: 0 };
+  const some = { scenarios: { slow: scenario([entry(1, 'uws', nothing)]) } };
+  for (const name of ['us', 'core', 'p50', 'p99', 'rate', 'rss', 'rss_growth', 'kernel_per_slow', 'per_s']) {
+    assert.deepEqual([...values(some, 'slow', 'uws', metrics[name])], [], name);
+  }
+});
+
 test("Clairon's faults are told, those of others and noise are not", () => {
   const found = faults({
     'burst-10': scenario([entry(1, 'uws', { lost: 5 }), entry(1, 'clairon-plain', { doubled: 2, lost: 1 }),
       entry(1, 'floor-plain', { failed: 'x' })]),
     capacity: scenario([entry(2, 'clairon-uring', { steps: [{ ...clean, held: false }, { ...clean, out_of_order: 3 }] })]),
+    topics: scenario([entry(1, 'clairon-plain', { publish_errors: 3, problem: 'an event is refused: 503' })]),
     idle: scenario([entry(1, 'clairon-uring', { failed: 'it did not start: no' }),
       entry(2, 'clairon-uring', { ended_badly: 'it ended unasked (SIGSEGV)' })]),
   });
