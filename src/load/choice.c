@@ -56,7 +56,7 @@ void choice_init(struct choice *c, unsigned topics, unsigned clients, unsigned p
     c->of_client = mem_calloc((size_t)clients * per_client + 1, sizeof(uint32_t));
     c->start = mem_calloc((size_t)topics + 1, sizeof(uint32_t));
     c->list = mem_calloc((size_t)clients * per_client + 1, sizeof(uint32_t));
-    c->counted_for = mem_calloc((size_t)clients + 1, sizeof(uint64_t));
+    c->met = mem_calloc((size_t)clients + 1, sizeof(uint64_t));
     for (unsigned i = 0; i < clients; i++) {
         choose(CLIENT_SEED, i, topics, per_client, c->of_client + (size_t)i * per_client);
     }
@@ -67,7 +67,7 @@ void choice_fini(struct choice *c)
     mem_free(c->of_client);
     mem_free(c->start);
     mem_free(c->list);
-    mem_free(c->counted_for);
+    mem_free(c->met);
     *c = (struct choice){0};
 }
 
@@ -84,7 +84,6 @@ void choice_event(const struct choice *c, uint64_t seq, uint32_t *ret)
 void choice_count(struct choice *c, const uint8_t *counted)
 {
     memset(c->start, 0, ((size_t)c->topics + 1) * sizeof(*c->start));
-    memset(c->counted_for, 0, c->clients * sizeof(*c->counted_for));
     // A counting sort by topic: lengths, then ends, then filled from the back.
     for (unsigned i = 0; i < c->clients; i++) {
         for (unsigned k = 0; counted[i] && k < c->per_client; k++) {
@@ -109,11 +108,12 @@ unsigned choice_expected(struct choice *c, uint64_t seq)
     if (c->per_event == 1) {
         return c->start[topics[0] + 1] - c->start[topics[0]];
     }
+    c->counts++;
     for (unsigned i = 0; i < c->per_event; i++) {
         for (uint32_t at = c->start[topics[i]]; at < c->start[topics[i] + 1]; at++) {
-            uint64_t *last = &c->counted_for[c->list[at]];
-            expected += *last != seq + 1;
-            *last = seq + 1;
+            uint64_t *met = &c->met[c->list[at]];
+            expected += *met != c->counts;
+            *met = c->counts;
         }
     }
     return expected;

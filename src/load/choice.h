@@ -20,8 +20,9 @@ struct choice {
     // For each topic the clients on it that are counted: list[start[t]..start[t + 1]].
     uint32_t *start;
     uint32_t *list;
-    // The event for which a client was last counted, so that none counts twice.
-    uint64_t *counted_for;
+    // The count in which a client was last met, so that none counts twice.
+    uint64_t *met;
+    uint64_t counts;
 };
 
 // The numbers must be in range: per_client and per_event 1 to `topics` and to their maxima.

@@ -22,7 +22,10 @@ static void lane_lost(struct lane *n, const char *why)
 {
     struct load *l = n->peer.load;
     load_problem(l, "publisher %u %s: %s", n->number,
-                 n->state == LANE_CONNECTING ? "can't connect" : "lost its connection", why);
+                 n->state == LANE_CONNECTING ? "can't connect"
+                 : n->state == LANE_OPENING  ? "is not let in"
+                                             : "lost its connection",
+                 why);
     l->lanes_up -= n->state == LANE_IDLE || n->state == LANE_BUSY;
     l->lanes_gone++;
     l->result->publish_errors++;
