@@ -29,7 +29,7 @@ struct token *token_try_new(const struct token *t)
     if (!made) {
         return NULL;
     }
-    char *at = made->text;
+    char *at = (char *)(made + 1);
     atomic_init(&made->refs, 1);
     made->sub = keep(&at, t->sub);
     made->jti = keep(&at, t->jti);

@@ -18,8 +18,7 @@ struct token {
     int64_t expires_ms;        // its `exp`: when a session that lives by it ends
     int64_t taken_until_ms;    // with the leeway: when it is no longer accepted
     int64_t issued_ms;         // TOKEN_NO_TIME: it does not say
-    struct grants grants;
-    char text[]; // what the spans point into
+    struct grants grants;      // what the spans point into lies behind
 };
 
 // One reference; the spans of `t` are copied. NULL without memory.
