@@ -198,6 +198,9 @@ async function integration(tally) {
   await buildAsan(['clairon']);
   const env = { CLAIRON_BIN: path.join(REPO, 'build-asan/clairon') };
   await nodeTest(tally, files('tests/integration', /\.test\.mjs$/), { env });
+  // What is delivered must not depend on the way of sending.
+  const plain = { ...env, CLAIRON__SERVER__SEND: 'plain' };
+  await nodeTest(tally, files('tests/integration', /^(native|publish)\.test\.mjs$/), { env: plain });
 }
 
 async function e2e(tally) {
@@ -221,9 +224,11 @@ async function tsan(tally) {
   const bin = path.join(makeDir('tsan'), 'clairon');
   const target = path.join(REPO, 'build-tsan/clairon');
   fs.writeFileSync(bin, `#!/bin/sh\nexec ${[...fixed, target].join(' ')} "$@"\n`, { mode: 0o755 });
-  for (const workers of ['1', '2', '8']) {
-    const env = { CLAIRON_BIN: bin, CLAIRON__SERVER__WORKERS: workers };
-    await nodeTest(tally, files('tests/integration', /^smoke.*\.test\.mjs$/), { env, concurrency: 1 });
+  for (const send of ['plain', 'uring']) {
+    for (const workers of ['1', '2', '8']) {
+      const env = { CLAIRON_BIN: bin, CLAIRON__SERVER__WORKERS: workers, CLAIRON__SERVER__SEND: send };
+      await nodeTest(tally, files('tests/integration', /^smoke.*\.test\.mjs$/), { env, concurrency: 1 });
+    }
   }
 }
 
@@ -239,6 +244,6 @@ export const PARTS = {
   fuzz: { about: 'each fuzz target for 5 seconds', run: fuzz },
   integration: { about: 'a real hub under ASan and UBSan, real clients', run: integration },
   e2e: { about: 'a real hub and Chromium', run: e2e },
-  tsan: { about: 'unit and smoke tests under TSan with 1, 2 and 8 workers', run: tsan },
+  tsan: { about: 'unit and smoke tests under TSan with 1, 2 and 8 workers, both ways of sending', run: tsan },
   lint: { about: 'cppcheck and clang-tidy', run: lint },
 };
