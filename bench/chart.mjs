@@ -33,7 +33,7 @@ export function digits(value) {
   if (Math.abs(value) >= 100) {
     return Math.round(value).toLocaleString('en');
   }
-  return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
+  return value === 0 ? '0' : value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
 }
 
 // panels: [{title, unit, bars: [{label, kind: own|peer|floor, median, low, high}]}]; those without bars are left out.

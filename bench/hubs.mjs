@@ -32,7 +32,7 @@ function ownWords(url, { mode }) {
 const publishes = (mode) => mode === 'serial' || mode === 'rate';
 
 // kind: `own` is what is judged, `peer` what it is compared with, `floor` what could not be less.
-// probe(options): {version} or {absent: why}. launch(options): {words, port?, dir?, worker?}: port where it is known
+// probe(options): {version} or {absent: why}. launch(options): {words, env?, port?, dir?, worker?}: port where it is known
 // beforehand, dir goes with the hub, worker if a child of what is started serves. words(url, load): for the generator.
 export const HUBS = {
   'clairon-uring': clairon('Clairon, io_uring', 'uring'),
@@ -64,34 +64,38 @@ const firstLine = (error) => String(error.stderr || error.message).trim().split(
 
 // ---- Clairon
 
+const sendEnv = (send) => ({ CLAIRON__SERVER__SEND: send });
+
 function clairon(name, send) {
   return {
     name,
     kind: 'own',
-    send,
     probe({ clairon: bin }) {
       if (!fs.existsSync(bin)) {
-        return { absent: 'it is not built: ./run or ./test release' };
+        return { absent: 'it is not built: ./run or ./test build' };
       }
-      const version = output(bin, ['--version']).trim().replace(/^clairon /, '');
-      if (send === 'plain') {
-        return { version };
+      if (send === 'uring' && uringForbidden()) {
+        return { absent: 'kernel.io_uring_disabled forbids it' };
       }
-      if (!hasSend(bin)) {
-        return { absent: 'this build has no `serve --send`' };
+      try {
+        output(bin, ['serve', '--check'], { env: { ...cleanEnv(), ...sendEnv(send) } });
+        return { version: output(bin, ['--version']).trim().replace(/^clairon /, '') };
+      } catch (error) {
+        return { absent: firstLine(error) };
       }
-      return uringForbidden() ? { absent: 'kernel.io_uring_disabled forbids it' } : { version };
     },
     launch({ clairon: bin, data }) {
       const dir = data ? fs.mkdtempSync(path.join(data, 'clairon-bench-')) : makeDir('bench');
-      const choice = hasSend(bin) ? ['--send', send] : [];
-      return { words: [bin, 'serve', '--listen', '127.0.0.1:0', '--data', dir, ...choice], dir };
+      return { words: [bin, 'serve', '--listen', '127.0.0.1:0', '--data', dir], env: sendEnv(send), dir };
     },
     words: ownWords,
   };
 }
 
-const hasSend = (bin) => /--send\b/.test(output(bin, ['serve', '--help']));
+// Ours without what would change a hub's configuration.
+function cleanEnv() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(CLAIRON_|WEBSOCKET_)/.test(name)));
+}
 
 // 1 leaves it to some groups, 2 to nobody.
 function uringForbidden() {
@@ -234,12 +238,12 @@ export class Running {
     return self;
   }
 
-  constructor({ words, dir }, core) {
+  constructor({ words, env, dir }, core) {
     this.dir = dir;
     this.text = '';
     this.ended = null;
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CLAIRON_')));
-    this.child = spawn('taskset', ['-c', String(core), ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const options = { env: { ...cleanEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] };
+    this.child = spawn('taskset', ['-c', String(core), ...words], options);
     running.add(this);
     this.said = new Promise((resolve) => {
       const take = (bytes) => {

@@ -83,7 +83,7 @@ test('a hub that does not start, or ends badly, is a fault', needsTwo, (t) => {
   const script = (serve) => fs.writeFileSync(fake, `#!/bin/sh
 case "$1 $2" in
 "--version "*) echo "clairon 0" ;;
-"serve --help") ;;
+"serve --check") ;;
 "serve "*) ${serve} ;;
 *) exec ${binary()} "$@" ;;
 esac

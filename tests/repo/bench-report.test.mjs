@@ -193,6 +193,11 @@ test('the page says what was met, what was missed, and what was not measured', (
   assert.match(figuresText(null), /Nothing was measured yet/);
 });
 
+test('a figure that is missed does not look like its target', () => {
+  const close = { scenarios: { capacity: scenario([entry(1, 'uws', { rate_held: 1000 }), entry(1, 'clairon-plain', { rate_held: 1298 })]) } };
+  assert.match(figuresText(close), /highest rate held [^|]*\| ≥ 1\.3 × \| not measured \| 1\.298 \*\*missed\*\* \|/);
+});
+
 test('only what is between the marks is made anew', () => {
   const document = 'before\n<!-- figures -->\nold\n<!-- end of figures -->\nafter\n';
   const text = updated(document, null);
@@ -222,7 +227,7 @@ test('charts have a bar for each hub that was measured', () => {
 });
 
 test('numbers are shown with three digits that mean something', () => {
-  assert.deepEqual([0.123, 4.567, 45.67, 456.7, 15000, 0].map(digits), ['0.12', '4.57', '45.7', '457', '15,000', '0.00']);
+  assert.deepEqual([0.123, 4.567, 45.67, 456.7, 15000, 0].map(digits), ['0.12', '4.57', '45.7', '457', '15,000', '0']);
 });
 
 test('the page and its charts are what the results make of them', () => {
