@@ -20,6 +20,14 @@
 
 enum { ACCEPTS_PER_TURN = 64, BACKLOG = 4096, HOST_BYTES_MAX = 255 };
 
+// The connections of one turn on their way to one worker: one mail, however many.
+struct handover {
+    struct mail mail;
+    struct accept_target *target;
+    unsigned count;
+    struct accepted accepted[ACCEPTS_PER_TURN];
+};
+
 struct listener {
     struct list node; // in acceptor.listeners
     struct acceptor *acceptor;
@@ -32,6 +40,7 @@ struct listener {
 struct acceptor {
     struct acceptor_config cfg;
     struct accept_target **targets; // copy of cfg.targets
+    struct handover **batch;        // per target, what was accepted for it in this turn; or NULL
     size_t turn;                    // where the search for the least loaded begins
     struct list listeners;
     struct timer retry;
@@ -172,28 +181,24 @@ static void on_retry(struct timer *t)
 
 // ---- Accepting ----
 
-struct handover {
-    struct mail mail;
-    struct accept_target *target;
-    struct accepted accepted;
-};
-
 static void on_handover(struct mail *m)
 {
     struct handover *h = CONTAINER_OF(m, struct handover, mail);
-    h->target->fn_take(h->target, &h->accepted);
+    for (unsigned i = 0; i < h->count; i++) {
+        h->target->fn_take(h->target, &h->accepted[i]);
+    }
     mem_free(h);
 }
 
-static struct accept_target *least_loaded(struct acceptor *a)
+static size_t least_loaded(struct acceptor *a)
 {
-    struct accept_target *best = NULL;
+    size_t best = 0;
     uint32_t best_load = UINT32_MAX;
     for (size_t i = 0; i < a->cfg.targets_count; i++) {
-        struct accept_target *t = a->targets[(a->turn + i) % a->cfg.targets_count];
-        uint32_t load = atomic_load_explicit(&t->load, memory_order_relaxed);
-        if (!best || load < best_load) {
-            best = t;
+        size_t at = (a->turn + i) % a->cfg.targets_count;
+        uint32_t load = atomic_load_explicit(&a->targets[at]->load, memory_order_relaxed);
+        if (load < best_load) {
+            best = at;
             best_load = load;
         }
     }
@@ -201,25 +206,48 @@ static struct accept_target *least_loaded(struct acceptor *a)
     return best;
 }
 
-static void hand_over_take(struct acceptor *a, const struct accepted *accepted)
+static void choose_target_take(struct acceptor *a, const struct accepted *accepted)
 {
-    struct accept_target *t = least_loaded(a);
-    struct handover *h = mem_try_alloc(sizeof(*h));
+    size_t which = least_loaded(a);
+    struct handover *h = a->batch[which];
     if (!h) {
-        close(accepted->fd);
-        return;
+        h = mem_try_alloc(sizeof(*h));
+        if (!h) {
+            close(accepted->fd);
+            return;
+        }
+        h->mail.run = on_handover;
+        h->target = a->targets[which];
+        a->batch[which] = h;
     }
-    h->mail.run = on_handover;
-    h->target = t;
-    h->accepted = *accepted;
-    atomic_fetch_add_explicit(&t->load, 1, memory_order_relaxed);
-    if (!loop_post_take(t->loop, &h->mail)) { // the worker has ended
-        atomic_fetch_sub_explicit(&t->load, 1, memory_order_relaxed);
-        close(accepted->fd);
-        mem_free(h);
-        return;
+    h->accepted[h->count++] = *accepted;
+    atomic_fetch_add_explicit(&h->target->load, 1, memory_order_relaxed);
+}
+
+static void drop_take(struct handover *h)
+{
+    atomic_fetch_sub_explicit(&h->target->load, h->count, memory_order_relaxed);
+    for (unsigned i = 0; i < h->count; i++) {
+        close(h->accepted[i].fd);
     }
-    metrics_add(a->cfg.metrics, METRIC_ACCEPTED, 1);
+    mem_free(h);
+}
+
+static void hand_over(struct acceptor *a)
+{
+    for (size_t i = 0; i < a->cfg.targets_count; i++) {
+        struct handover *h = a->batch[i];
+        a->batch[i] = NULL;
+        if (!h) {
+            continue;
+        }
+        unsigned count = h->count;
+        if (loop_post_take(h->target->loop, &h->mail)) {
+            metrics_add(a->cfg.metrics, METRIC_ACCEPTED, count);
+        } else { // the worker has ended
+            drop_take(h);
+        }
+    }
 }
 
 static void on_acceptable(struct loop_watch *w, uint32_t events UNUSED)
@@ -232,15 +260,16 @@ static void on_acceptable(struct loop_watch *w, uint32_t events UNUSED)
         int fd = accept4(w->fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             a->told = false;
-            hand_over_take(a, &(struct accepted){.fd = fd,
-                                                 .loopback_listener = l->loopback,
-                                                 .loopback_peer = is_loopback(&peer)});
+            choose_target_take(a, &(struct accepted){.fd = fd,
+                                                     .loopback_listener = l->loopback,
+                                                     .loopback_peer = is_loopback(&peer)});
         } else if (errno == EAGAIN) {
-            return;
+            break;
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             pause_accepting(a, errno);
         } // else this one connection came to nothing
     }
+    hand_over(a);
 }
 
 // ---- Life ----
@@ -254,6 +283,7 @@ struct acceptor *acceptor_new(const struct acceptor_config *cfg)
     for (size_t i = 0; i < cfg->targets_count; i++) {
         a->targets[i] = cfg->targets[i];
     }
+    a->batch = mem_calloc(cfg->targets_count, sizeof(*a->batch));
     list_init(&a->listeners);
     timer_init(&a->retry, on_retry);
     a->reserve = mem_calloc(cfg->reserve + 1, sizeof(*a->reserve));
@@ -316,6 +346,7 @@ void acceptor_free(struct acceptor *a)
     reserve_release(a);
     mem_free(a->reserve);
     mem_free(a->targets);
+    mem_free(a->batch);
     mem_free(a);
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -165,6 +166,44 @@ static void each_connection_goes_to_the_least_loaded(void **state)
     }
 }
 
+static int option_of(int fd, int option)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, option, &value, &len), 0);
+    return value;
+}
+
+static void what_connections_need_is_inherited(void **state)
+{
+    struct fixture *f = *state;
+    const struct listener *l;
+    assert_int_equal(acceptor_listen(f->acceptor, STR("127.0.0.1"), 0, &l), 0);
+    int client = dial(listener_port(l));
+    TURN_UNTIL(f, taken(f) == 1);
+    assert_int_equal(option_of(f->workers[0].fds[0], TCP_NODELAY), 1);
+    assert_int_equal(option_of(f->workers[0].fds[0], TCP_NOTSENT_LOWAT), 16384);
+    close(client);
+}
+
+static void without_memory_a_connection_is_dropped(void **state)
+{
+    struct fixture *f = *state;
+    const struct listener *l;
+    char c;
+    assert_int_equal(acceptor_listen(f->acceptor, STR("127.0.0.1"), 0, &l), 0);
+    int first = dial(listener_port(l)), second = dial(listener_port(l));
+    mem_fail_nth(1);
+    TURN_UNTIL(f, taken(f) == 1);
+    mem_fail_nth(0);
+    assert_int_equal(recv(first, &c, 1, 0), 0);
+    for (size_t i = 0; i < WORKERS; i++) {
+        assert_int_equal(f->workers[i].target.load, f->workers[i].count);
+    }
+    close(first);
+    close(second);
+}
+
 static void out_of_descriptors_it_pauses_and_recovers(void **state)
 {
     struct fixture *f = *state;
@@ -277,6 +316,8 @@ int main(void)
         ACCEPTOR_TEST(bad_addresses_are_refused),
         ACCEPTOR_TEST(connections_cross_to_other_threads),
         ACCEPTOR_TEST(each_connection_goes_to_the_least_loaded),
+        ACCEPTOR_TEST(what_connections_need_is_inherited),
+        ACCEPTOR_TEST(without_memory_a_connection_is_dropped),
         ACCEPTOR_TEST(out_of_descriptors_it_pauses_and_recovers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
