@@ -30,7 +30,8 @@ struct worker {
 };
 
 struct fixture {
-    struct loop *loop; // the acceptor's and, in these tests, the workers' too
+    struct loop *loop;         // the acceptor's
+    struct loop *workers_loop; // one for all, turned by the same thread
     struct metrics_table *table;
     struct acceptor *acceptor;
     struct worker workers[WORKERS];
@@ -50,10 +51,11 @@ static int setup(void **state)
     struct fixture *f = mem_alloc(sizeof(*f));
     struct accept_target *targets[WORKERS];
     assert_int_equal(loop_new(&f->loop), 0);
+    assert_int_equal(loop_new(&f->workers_loop), 0);
     f->table = metrics_table_new(1);
     for (size_t i = 0; i < WORKERS; i++) {
         struct worker *w = &f->workers[i];
-        w->target = (struct accept_target){.loop = f->loop, .fn_take = take, .ctx = w};
+        w->target = (struct accept_target){.loop = f->workers_loop, .fn_take = take, .ctx = w};
         targets[i] = &w->target;
     }
     f->acceptor = acceptor_new(&(struct acceptor_config){.loop = f->loop,
@@ -76,6 +78,7 @@ static int teardown(void **state)
         }
     }
     loop_free(f->loop);
+    loop_free(f->workers_loop);
     metrics_table_free(f->table);
     mem_free(f);
     return 0;
@@ -96,6 +99,7 @@ static size_t taken(const struct fixture *f)
         while (!(cond)) {                                                                          \
             assert_true(clock_now().mono_ms < end_ms_);                                            \
             loop_turn((f)->loop, 20);                                                              \
+            loop_turn((f)->workers_loop, 0);                                                       \
         }                                                                                          \
     } while (0)
 
@@ -233,6 +237,7 @@ static void out_of_descriptors_it_pauses_and_recovers(void **state)
     int64_t end_ms = clock_now().mono_ms + 100;
     while (clock_now().mono_ms < end_ms) {
         loop_turn(f->loop, 10);
+        loop_turn(f->workers_loop, 0);
     }
     assert_int_equal(metrics_sum(f->table, METRIC_ACCEPT_PAUSED), pauses);
     assert_int_equal(taken(f), 0);
