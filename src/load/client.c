@@ -125,16 +125,17 @@ static size_t take_frames(struct client *c, const char *bytes, size_t len)
     const char *at = bytes;
     struct frame f;
     for (;;) {
-        int rc = frame_next(&at, &len, &c->skip, &f);
+        int rc = frame_next(&at, &len, &f);
         if (rc == -E_AGAIN) {
             return (size_t)(at - bytes);
         }
         if (rc) {
-            client_lost(c, "sent what is no WebSocket frame");
+            client_lost(c, rc == -E_TOO_LARGE ? "sent a frame of more than 1 MiB"
+                                              : "sent what is no WebSocket frame");
             return 0;
         }
         if (f.op < WS_OP_CLOSE) {
-            take_message(c, f.front);
+            take_message(c, f.payload);
         } else if (!peer_control(&c->peer, &f)) {
             client_lost(c, c->peer.load->why);
             return 0;

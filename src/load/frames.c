@@ -5,18 +5,9 @@
 #include "base/err.h"
 #include "wire/ws_frame.h"
 
-static void advance(const char **p, size_t *len, uint64_t *skip)
+int frame_next(const char **p, size_t *len, struct frame *ret)
 {
-    size_t n = *skip < *len ? (size_t)*skip : *len;
-    *p += n;
-    *len -= n;
-    *skip -= n;
-}
-
-int frame_next(const char **p, size_t *len, uint64_t *skip, struct frame *ret)
-{
-    advance(p, len, skip);
-    if (*skip > 0 || *len < 2) {
+    if (*len < 2) {
         return -E_AGAIN;
     }
     const unsigned char *head = (const unsigned char *)*p;
@@ -36,15 +27,18 @@ int frame_next(const char **p, size_t *len, uint64_t *skip, struct frame *ret)
             payload = payload << 8 | head[2 + i];
         }
     }
-    if (payload > INT64_MAX || (op >= WS_OP_CLOSE && payload > WS_CONTROL_MAX)) {
+    if (op >= WS_OP_CLOSE && payload > WS_CONTROL_MAX) {
         return -E_PROTOCOL;
     }
-    size_t front = payload < FRAME_LOOK_BYTES ? (size_t)payload : FRAME_LOOK_BYTES;
-    if (*len < 2 + more + front) {
+    if (payload > FRAME_PAYLOAD_MAX) {
+        return -E_TOO_LARGE;
+    }
+    size_t all = 2 + more + (size_t)payload;
+    if (*len < all) {
         return -E_AGAIN;
     }
-    *ret = (struct frame){.op = op, .front = str_make(*p + 2 + more, front)};
-    *skip = 2 + more + payload;
-    advance(p, len, skip);
+    *ret = (struct frame){.op = op, .payload = str_make(*p + 2 + more, (size_t)payload)};
+    *p += all;
+    *len -= all;
     return 0;
 }

@@ -28,12 +28,11 @@ static void put_frames(struct buf *b)
 
 static void check(size_t i, const struct frame *f)
 {
-    size_t front = sizes[i] < FRAME_LOOK_BYTES ? sizes[i] : FRAME_LOOK_BYTES;
     assert_true(i < ARRAY_LEN(sizes));
-    assert_int_equal(f->front.len, front);
+    assert_int_equal(f->payload.len, sizes[i]);
     assert_int_equal(f->op, sizes[i] <= 125 && i % 2 == 1 ? WS_OP_PING : WS_OP_TEXT);
-    if (front > 0) {
-        assert_int_equal(f->front.p[0], i);
+    if (sizes[i] > 0) {
+        assert_int_equal(f->payload.p[0], i);
     }
 }
 
@@ -47,18 +46,17 @@ static void test_pieces(void **state)
     put_frames(&all);
     for (size_t k = 0; k < ARRAY_LEN(pieces); k++) {
         size_t found = 0, from = 0, to = 0;
-        uint64_t skip = 0;
         while (to < all.len) {
             to = all.len - to < pieces[k] ? all.len : to + pieces[k];
             const char *at = all.p + from;
             size_t len = to - from;
             struct frame f;
             int rc;
-            while ((rc = frame_next(&at, &len, &skip, &f)) == 0) {
+            while ((rc = frame_next(&at, &len, &f)) == 0) {
                 check(found++, &f);
             }
             assert_int_equal(rc, -E_AGAIN);
-            assert_true(len < FRAME_REST_MAX);
+            assert_true(len < FRAME_MAX);
             from = to - len;
         }
         assert_int_equal(found, ARRAY_LEN(sizes));
@@ -73,21 +71,23 @@ static void test_refused(void **state)
     static const struct {
         const char *bytes;
         size_t len;
+        int rc;
     } rows[] = {
-        {"\x81\x80", 2},                                  // masked
-        {"\xc1\x00", 2},                                  // a reserved bit
-        {"\x83\x00", 2},                                  // an opcode that is none
-        {"\x8b\x00", 2},                                  // another
-        {"\x89\x7e\x00\x7e", 4},                          // a ping that is too long
-        {"\x81\x7f\x80\x00\x00\x00\x00\x00\x00\x00", 10}, // a length with the highest bit
-        {"HTTP", 4},
+        {"\x81\x80", 2, -E_PROTOCOL},         // masked
+        {"\xc1\x00", 2, -E_PROTOCOL},         // a reserved bit
+        {"\x83\x00", 2, -E_PROTOCOL},         // an opcode that is none
+        {"\x8b\x00", 2, -E_PROTOCOL},         // another
+        {"\x89\x7e\x00\x7e", 4, -E_PROTOCOL}, // a ping that is too long
+        {"HTTP", 4, -E_PROTOCOL},
+        {"\x81\x7f\x00\x00\x00\x00\x00\x10\x00\x01", 10, -E_TOO_LARGE},
+        {"\x81\x7f\x80\x00\x00\x00\x00\x00\x00\x00", 10, -E_TOO_LARGE},
+        {"\x81\x7f\x00\x00\x00\x00\x00\x10\x00\x00", 10, -E_AGAIN},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const char *at = rows[i].bytes;
         size_t len = rows[i].len;
-        uint64_t skip = 0;
         struct frame f;
-        assert_int_equal(frame_next(&at, &len, &skip, &f), -E_PROTOCOL);
+        assert_int_equal(frame_next(&at, &len, &f), rows[i].rc);
     }
 }
 

@@ -236,7 +236,7 @@ static size_t take_frames(struct lane *n, const char *bytes, size_t len)
     const char *at = bytes;
     struct frame f;
     for (;;) {
-        int rc = frame_next(&at, &len, &n->skip, &f);
+        int rc = frame_next(&at, &len, &f);
         if (rc == -E_AGAIN) {
             return (size_t)(at - bytes);
         }
@@ -245,9 +245,9 @@ static size_t take_frames(struct lane *n, const char *bytes, size_t len)
             return 0;
         }
         struct str refusal = STR("WEBSOCKET_ERROR"); // as Clairon says it
-        if (memmem(f.front.p, f.front.len, refusal.p, refusal.len)) {
+        if (memmem(f.payload.p, f.payload.len, refusal.p, refusal.len)) {
             l->result->publish_errors++;
-            load_problem(l, "an event is refused: %.*s", STR_ARG(f.front));
+            load_problem(l, "an event is refused: %.*s", STR_ARG(f.payload));
         }
     }
 }

@@ -108,7 +108,6 @@ struct client {
     uint8_t state;
     bool slow;
     uint32_t ready_left;      // messages that must still come
-    uint64_t skip;            // of the frame under way
     uint64_t got;             // events, of a slow one
     uint64_t wanted;          // of a slow one that reads on
     int64_t begun_ns;         // when it was due to connect
@@ -145,7 +144,6 @@ struct lane {
     uint64_t next_burst; // for a rate: this lane's own next
     struct buf out;
     size_t sent;
-    uint64_t skip; // of the frame under way
     struct answer answer;
 };
 

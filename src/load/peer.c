@@ -13,6 +13,8 @@
 #include "load/load_int.h"
 #include "wire/ws_frame.h"
 
+#define REST_KEPT 4096
+
 bool peer_connect(struct peer *p, const struct target *t, unsigned n)
 {
     p->watch.fd = target_connect(t, n);
@@ -43,6 +45,10 @@ static void keep(struct peer *p, const char *bytes, size_t len)
     }
     if (len > 0) {
         memcpy(p->rest, bytes, len);
+    } else if (p->rest_cap > REST_KEPT) { // else it serves the next one
+        mem_free(p->rest);
+        p->rest = NULL;
+        p->rest_cap = 0;
     }
     p->rest_len = (uint32_t)len;
 }
@@ -60,7 +66,7 @@ static bool give(struct peer *p, const struct peer_ops *ops, char *at, size_t n)
     if (p->watch.fd < 0) {
         return false;
     }
-    if (len - used > FRAME_REST_MAX) {
+    if (len - used > FRAME_MAX) {
         ops->lost(p, "sent a head without an end");
         return false;
     }
@@ -71,7 +77,7 @@ static bool give(struct peer *p, const struct peer_ops *ops, char *at, size_t n)
 void peer_read(struct peer *p, const struct peer_ops *ops, bool ended)
 {
     struct load *l = p->load;
-    char *at = l->memory + FRAME_REST_MAX;
+    char *at = l->memory + FRAME_MAX;
     while (!p->paused) {
         ssize_t n = recv(p->watch.fd, at, LOAD_READ_BYTES, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -146,15 +152,15 @@ static void pong(struct peer *p, struct str payload)
 bool peer_control(struct peer *p, const struct frame *f)
 {
     if (f->op == WS_OP_PING) {
-        pong(p, f->front);
+        pong(p, f->payload);
     }
     if (f->op != WS_OP_CLOSE) {
         return true;
     }
-    const unsigned char *code = (const unsigned char *)f->front.p;
-    struct str reason = str_from(f->front, 2);
+    const unsigned char *code = (const unsigned char *)f->payload.p;
+    struct str reason = str_from(f->payload, 2);
     snprintf(p->load->why, sizeof(p->load->why), "closed by the server with %d%s%.*s",
-             f->front.len < 2 ? 1005 : code[0] << 8 | code[1], reason.len > 0 ? " " : "",
+             f->payload.len < 2 ? 1005 : code[0] << 8 | code[1], reason.len > 0 ? " " : "",
              STR_ARG(reason));
     return false;
 }

@@ -219,7 +219,7 @@ static void set_up(struct load *l)
     random_bytes(nonce, sizeof(nonce));
     ws_key(nonce, l->key);
     (void)prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0); // wake when it is due, not 50 us later
-    l->memory = mem_alloc(FRAME_REST_MAX + LOAD_READ_BYTES);
+    l->memory = mem_alloc(FRAME_MAX + LOAD_READ_BYTES);
     buf_init(&l->payload, SIZE_MAX / 2);
     buf_init(&l->events, SIZE_MAX / 2);
     buf_init(&l->text, SIZE_MAX / 2);

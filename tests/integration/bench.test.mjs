@@ -158,6 +158,10 @@ test('a hub of another kind: what is sent first, what tells readiness, many even
     '--mode', 'rate', '--rate', '40', ...SHORT]);
   assertWhole(result, 3);
   assert.deepEqual([result.events, result.deliveries], [40, 120]);
+  const large = await bench(['--subscribe', `ws://${hub}/`, '--publish', `ws://${hub}/publish`, '--publish-body', '%b', '--publish-item', '"%p"',
+    '--burst', '300', '--size', '1000', '--clients', '3', ...SHORT]);
+  assertWhole(large, 3);
+  assertMeasured(large);
   assert.deepEqual(said.sort(), [0, 1, 2].map((n) => `#${n} ["bench:0","bench:${n}.0"]`));
 });
 
