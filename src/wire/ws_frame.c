@@ -71,7 +71,8 @@ static size_t head_bytes(const struct ws_decoder *d)
 static int judge_start(struct ws_decoder *d)
 {
     uint8_t op = op_of(d);
-    if (d->head[0] & 0x70) {
+    bool begins = op == WS_OP_TEXT || op == WS_OP_BINARY;
+    if (d->head[0] & (d->deflate && begins ? 0x70 & ~WS_RSV1 : 0x70)) {
         return refuse(d, E_PROTOCOL, "reserved bit set");
     }
     if ((op > WS_OP_BINARY && op < WS_OP_CLOSE) || op > WS_OP_PONG) {
@@ -117,6 +118,7 @@ static int judge_length(struct ws_decoder *d)
         }
         if (op_of(d) != WS_OP_CONTINUATION) {
             d->message_op = op_of(d);
+            d->compressed = d->head[0] & WS_RSV1;
             d->utf8 = (struct utf8_state){0};
         }
     }
@@ -168,7 +170,7 @@ static int give_close(struct ws_decoder *d, struct str data, struct ws_event *re
         }
     }
     d->closed = true;
-    *ret = (struct ws_event){WS_CLOSE, data, code};
+    *ret = (struct ws_event){.type = WS_CLOSE, .data = data, .code = code};
     return 0;
 }
 
@@ -177,13 +179,15 @@ static int give_control(struct ws_decoder *d, struct str data, struct ws_event *
     if (op_of(d) == WS_OP_CLOSE) {
         return give_close(d, data, ret);
     }
-    *ret = (struct ws_event){op_of(d) == WS_OP_PING ? WS_PING : WS_PONG, data, 0};
+    enum ws_event_type type = op_of(d) == WS_OP_PING ? WS_PING : WS_PONG;
+    *ret = (struct ws_event){.type = type, .data = data};
     return 0;
 }
 
 static int give_message(struct ws_decoder *d, struct str data, struct ws_event *ret)
 {
-    *ret = (struct ws_event){d->message_op == WS_OP_TEXT ? WS_TEXT : WS_BINARY, data, 0};
+    enum ws_event_type type = d->message_op == WS_OP_TEXT ? WS_TEXT : WS_BINARY;
+    *ret = (struct ws_event){.type = type, .data = data, .compressed = d->compressed};
     d->message_op = 0;
     d->message_len = 0;
     d->fragments = 0;
@@ -192,7 +196,7 @@ static int give_message(struct ws_decoder *d, struct str data, struct ws_event *
 
 static int check_text(struct ws_decoder *d, struct str data, bool last)
 {
-    if (is_control(d) || d->message_op != WS_OP_TEXT) {
+    if (is_control(d) || d->message_op != WS_OP_TEXT || d->compressed) {
         return 0;
     }
     if (!utf8_feed(&d->utf8, data) || (last && !utf8_done(&d->utf8))) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // WebSocket frames (RFC 6455 section 5) without I/O. The decoder takes bytes as they come and gives
-// whole messages; the encoder writes heads. No extension is known, so reserved bits are refused.
+// whole messages; the encoder writes heads. Reserved bits are refused, but for the one that says
+// that a message is compressed (RFC 7692 6), where that was agreed; such a message is not inflated
+// here.
 //
 // A whole unfragmented message that lies in the input is unmasked in place and given out as a span
 // of it. Only what is partial is copied, into the decoder's own buffer, which grows with the bytes
@@ -18,9 +20,10 @@
 #include "base/str.h"
 #include "base/utf8.h"
 
-#define WS_HEAD_MAX    14  // bytes of a frame head
-#define WS_CONTROL_MAX 125 // payload bytes of a control frame
-#define WS_REASON_MAX  123 // bytes of a close reason
+#define WS_HEAD_MAX    14   // bytes of a frame head
+#define WS_CONTROL_MAX 125  // payload bytes of a control frame
+#define WS_REASON_MAX  123  // bytes of a close reason
+#define WS_RSV1        0x40 // in the first byte of a message's first frame: compressed
 
 enum ws_opcode {
     WS_OP_CONTINUATION = 0,
@@ -42,12 +45,14 @@ struct ws_event {
     enum ws_event_type type;
     struct str data; // the message (text is valid UTF-8), the ping's payload, or the close reason
     int code;        // WS_CLOSE: the peer's code, 0 when it gave none
+    bool compressed; // a message: to be inflated, and text checked only then
 };
 
 struct ws_decoder {
     enum ws_role role;
     uint32_t fragments_max;
     uint64_t message_bytes_max;
+    bool deflate;    // the caller's: messages may be compressed. May change between messages
     const char *why; // after a refusal: a short constant phrase for the log and the close reason
 
     // Frame under way.
@@ -62,6 +67,7 @@ struct ws_decoder {
 
     // Message under way.
     uint8_t message_op; // 0: none
+    bool compressed;
     uint32_t fragments;
     uint64_t message_len; // bytes in `partial` that belong to the message; a control frame's lie
                           // behind them
@@ -72,8 +78,8 @@ struct ws_decoder {
 // Allocates nothing.
 void ws_decoder_init(struct ws_decoder *d, enum ws_role role, size_t message_bytes_max);
 void ws_decoder_fini(struct ws_decoder *d); // idempotent
-// It holds nothing of a frame or a message, and decodes as ws_decoder_init left it. Otherwise it may
-// be moved by copying it, between two calls, and the original is then initialised again.
+// It holds nothing of a frame or a message, and decodes as ws_decoder_init left it. Otherwise it
+// may be moved by copying it, between two calls, and the original is then initialised again.
 bool ws_decoder_at_rest(const struct ws_decoder *d);
 // Takes bytes from the front of *p / *len (and unmasks them in place).
 // 0: *ret is the next event; its data holds until the next call or until the input is reused. Call

@@ -20,12 +20,15 @@ enum { MAX = 200, WHOLE = 0, BYTES = 1, RANDOM = 2, CUTS = 3 };
 #define X64    X16 X16 X16 X16
 #define X125   X64 X16 X16 X16 "0123456789abc"
 
+static bool deflate; // agreed, in what follows
+
 // Everything the decoder says about some bytes, as text: "text(hi) ping() close(1000,bye)
 // E_PROTOCOL".
 static void say(struct buf *log, const struct ws_event *e)
 {
     static const char *const names[] = {"text", "binary", "ping", "pong", "close"};
-    buf_putf(log, "%s(", names[e->type]);
+    assert_true(!e->compressed || (deflate && e->type <= WS_BINARY));
+    buf_putf(log, "%s%s(", e->compressed ? "z-" : "", names[e->type]);
     if (e->type == WS_CLOSE) {
         buf_putf(log, "%d,", e->code);
     }
@@ -37,6 +40,7 @@ static void decode(struct str in, enum ws_role role, int cut, struct rng *rng, s
 {
     struct ws_decoder d;
     ws_decoder_init(&d, role, MAX);
+    d.deflate = deflate;
     for (size_t at = 0; at < in.len;) {
         size_t len = in.len - at;
         size_t want = cut == WHOLE ? len : cut == BYTES ? 1 : 1 + (size_t)rng_below(rng, 20);
@@ -60,6 +64,7 @@ static void decode(struct str in, enum ws_role role, int cut, struct rng *rng, s
             assert_null(d.partial.p);
             memset(&d, 0xff, sizeof(d));
             ws_decoder_init(&d, role, MAX);
+            d.deflate = deflate;
         } else if (!d.closed) {
             assert_true(d.head_len > 0 || d.message_op != 0);
         }
@@ -207,6 +212,32 @@ static void test_client_role(void **state)
         {S("\x81\x85" M "hello"), "E_PROTOCOL "}, // masked
     };
     check(rows, ARRAY_LEN(rows), WS_CLIENT);
+}
+
+// RSV1 on the first frame of a message and nowhere else (RFC 7692 6.1).
+static void test_compressed(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {S("\xc1\x83" M "\xff\xfe\x80"), "z-text(\xff\xfe\x80) "}, // not UTF-8 yet
+        {S("\xc2\x82" M "ab"), "z-binary(ab) "},
+        {S("\xc1\x80" M), "z-text() "},
+        {S("\x81\x82" M "ab\xc1\x82" M "cd\x81\x82" M "ef"), "text(ab) z-text(cd) text(ef) "},
+        {S("\x41\x81" M "a\x89\x80" M "\x00\x81" M "b\x80\x81" M "\xff"), "ping() z-text(ab\xff) "},
+        {S("\x41\x81" M "a\x80\x80" M "\x81\x81" M "\xff"), "z-text(a) E_UTF8 "},
+        {S("\x41\x81" M "a\xc0\x81" M "b"), "E_PROTOCOL "},
+        {S("\x01\x81" M "a\xc0\x81" M "b"), "E_PROTOCOL "},
+        {S("\xc9\x80" M), "E_PROTOCOL "},
+        {S("\xca\x80" M), "E_PROTOCOL "},
+        {S("\xc8\x80" M), "E_PROTOCOL "},
+        {S("\xa1\x80" M), "E_PROTOCOL "},
+        {S("\x91\x80" M), "E_PROTOCOL "},
+        {S("\xe1\x80" M), "E_PROTOCOL "},
+        {S("\xf2\x80" M), "E_PROTOCOL "},
+    };
+    deflate = true;
+    check(rows, ARRAY_LEN(rows), WS_SERVER);
+    deflate = false;
 }
 
 static void test_close_codes(void **state)
@@ -438,17 +469,12 @@ static void test_mask(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_client_role),
-        cmocka_unit_test(test_close_codes),
-        cmocka_unit_test(test_fragments_limit),
-        cmocka_unit_test(test_many_messages),
-        cmocka_unit_test(test_memory_follows_arrival),
-        cmocka_unit_test(test_in_place),
-        cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_encoder),
+        cmocka_unit_test(test_good),          cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_client_role),   cmocka_unit_test(test_compressed),
+        cmocka_unit_test(test_close_codes),   cmocka_unit_test(test_fragments_limit),
+        cmocka_unit_test(test_many_messages), cmocka_unit_test(test_memory_follows_arrival),
+        cmocka_unit_test(test_in_place),      cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_encoder),
         cmocka_unit_test(test_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
