@@ -292,6 +292,6 @@ struct fanout_memory fanout_memory(const struct fanout *f)
     }
     return (struct fanout_memory){.sessions = pool_bytes(&f->sessions) + f->subs_bytes +
                                               f->slots_cap * slot,
-                                  .topics = f->topics.bytes,
+                                  .topics = topics_bytes(&f->topics),
                                   .frames = frames};
 }

@@ -10,11 +10,13 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-#define TABLE_MIN 16 // slots of the smallest table
+#define TABLE_MIN   16 // slots of the smallest table
+#define SMALL_BYTES 48 // of a topic in the pool: with a name of 22 bytes
 
 void topics_init(struct topics *t, const struct hash_key *key)
 {
     *t = (struct topics){.key = *key};
+    pool_init(&t->small, SMALL_BYTES, NULL);
 }
 
 void topics_fini(struct topics *t)
@@ -23,6 +25,12 @@ void topics_fini(struct topics *t)
     mem_free(t->slots);
     t->slots = NULL;
     t->cap = t->bytes = 0;
+    pool_fini(&t->small);
+}
+
+size_t topics_bytes(const struct topics *t)
+{
+    return t->bytes + pool_bytes(&t->small);
 }
 
 // --- the table ---
@@ -103,6 +111,28 @@ static size_t topic_bytes(size_t name_len)
     return offsetof(struct topic, name) + name_len;
 }
 
+static struct topic *topic_try_alloc(struct topics *t, size_t name_len)
+{
+    size_t bytes = topic_bytes(name_len);
+    if (bytes <= SMALL_BYTES) {
+        return pool_try_alloc(&t->small);
+    }
+    struct topic *topic = mem_try_alloc(bytes);
+    t->bytes += topic ? bytes : 0;
+    return topic;
+}
+
+static void topic_free(struct topics *t, struct topic *topic)
+{
+    size_t bytes = topic_bytes(topic->name_len);
+    if (bytes <= SMALL_BYTES) {
+        pool_free(&t->small, topic);
+    } else {
+        t->bytes -= bytes;
+        mem_free(topic);
+    }
+}
+
 struct topic *topics_try_get(struct topics *t, struct str name)
 {
     ASSERT(name.len <= UINT16_MAX);
@@ -114,7 +144,7 @@ struct topic *topics_try_get(struct topics *t, struct str name)
     if ((t->count + 1) * 4 > t->cap * 3 && resize(t, t->cap ? t->cap * 2 : TABLE_MIN) != 0) {
         return NULL;
     }
-    topic = mem_try_alloc(topic_bytes(name.len));
+    topic = topic_try_alloc(t, name.len);
     if (!topic) {
         return NULL;
     }
@@ -124,7 +154,6 @@ struct topic *topics_try_get(struct topics *t, struct str name)
     memcpy(topic->name, name.p, name.len);
     put(t, topic);
     t->count++;
-    t->bytes += topic_bytes(name.len);
     return topic;
 }
 
@@ -136,8 +165,7 @@ void topics_drop_unused(struct topics *t, struct topic *topic)
     ASSERT(topic->cap == TOPIC_FEW);
     take_out(t, topic);
     t->count--;
-    t->bytes -= topic_bytes(topic->name_len);
-    mem_free(topic);
+    topic_free(t, topic);
     if (t->cap > TABLE_MIN && t->count * 8 < t->cap) {
         (void)resize(t, t->cap / 2); // for want of memory it stays as large as it is
     }

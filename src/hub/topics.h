@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "base/pool.h"
 #include "base/siphash.h"
 #include "base/str.h"
 
@@ -29,7 +30,8 @@ struct topics {
     struct topic **slots; // open addressing, linear probing
     size_t cap;           // a power of two, or 0
     size_t count;
-    size_t bytes; // of memory, for all of it
+    size_t bytes;      // of memory, for all but what the pool holds
+    struct pool small; // topics with short names: most clients have one of their own
     struct hash_key key;
 };
 
@@ -50,6 +52,8 @@ static inline const uint32_t *topic_subscribers(const struct topic *t)
 {
     return t->cap == TOPIC_FEW ? t->subscribers.few : t->subscribers.many;
 }
+
+size_t topics_bytes(const struct topics *t); // of memory, for all of it
 
 // Adds a subscriber; its place in the array, which it has to remember. -E_NO_MEMORY.
 int topic_join(struct topics *t, struct topic *topic, uint32_t subscriber,

@@ -46,6 +46,33 @@ static void test_one(void **state)
     topics_fini(&t);
 }
 
+static void test_long_names(void **state)
+{
+    (void)state;
+    struct topics t;
+    uint32_t place;
+    char name[201] = "";
+    topics_init(&t, &key);
+    for (size_t len = 1; len <= 200; len++) { // those in the pool and those that are not
+        name[len - 1] = 'x';
+        struct topic *topic = topics_try_get(&t, str_of(name));
+        assert_non_null(topic);
+        assert_int_equal(topic_join(&t, topic, (uint32_t)len, &place), 0);
+    }
+    for (size_t len = 200; len >= 1; len--) {
+        name[len] = '\0';
+        struct topic *topic = find(&t, name);
+        assert_non_null(topic);
+        assert_true(str_is(topic_name(topic), name));
+        assert_int_equal(topic_subscribers(topic)[0], len);
+        assert_true(topics_bytes(&t) > len * 32);
+        assert_int_equal(topic_leave(&t, topic, 0), TOPIC_NOBODY);
+    }
+    assert_int_equal(t.bytes, t.cap * sizeof(struct topic *));
+    topics_fini(&t);
+    assert_int_equal(topics_bytes(&t), 0);
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -120,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one),
+        cmocka_unit_test(test_long_names),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_random),
     };
