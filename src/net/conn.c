@@ -32,7 +32,11 @@ void conn_close_with(struct conn *c, int err)
     if (c->held) {
         list_del(&c->held->blocked_node);
     }
-    loop_watch_close(c->all->cfg.loop, &c->watch);
+    // Not left to close: a child of ours that has yet to exec holds the descriptor too, and the
+    // kernel would go on telling of a record that is gone.
+    loop_watch_del(c->all->cfg.loop, &c->watch);
+    close(c->watch.fd);
+    c->watch.fd = -1;
     deadline_cancel(&c->deadline);
     loop_task_defer(c->all->cfg.loop, &c->task);
 }

@@ -265,8 +265,10 @@ void loop_watch_set(struct loop *l, struct loop_watch *w, uint32_t events)
     w->events = events;
 }
 
-static void forget_watch(struct loop *l, const struct loop_watch *w)
+void loop_watch_del(struct loop *l, struct loop_watch *w)
 {
+    int rc = epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+    ASSERT(rc == 0);
     ASSERT(l->watches > 0);
     l->watches--;
     for (int i = l->events_at + 1; i < l->events_count; i++) {
@@ -274,20 +276,6 @@ static void forget_watch(struct loop *l, const struct loop_watch *w)
             l->events[i].data.ptr = NULL;
         }
     }
-}
-
-void loop_watch_del(struct loop *l, struct loop_watch *w)
-{
-    int rc = epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
-    ASSERT(rc == 0);
-    forget_watch(l, w);
-}
-
-void loop_watch_close(struct loop *l, struct loop_watch *w)
-{
-    close(w->fd);
-    w->fd = -1;
-    forget_watch(l, w);
 }
 
 char *loop_read_buffer(struct loop *l)

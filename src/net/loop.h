@@ -72,9 +72,6 @@ void loop_watch_set(struct loop *l, struct loop_watch *w, uint32_t events);
 // Before the descriptor is closed. Events of this turn that were not handled yet are dropped, so
 // the owner may be freed.
 void loop_watch_del(struct loop *l, struct loop_watch *w);
-// The same, and closes the descriptor, which must be the only one of its file: then the kernel
-// forgets it by itself. A copy, also one of a process forked meanwhile, would keep it watched.
-void loop_watch_close(struct loop *l, struct loop_watch *w);
 
 // One buffer for reading, shared by all connections of the loop: good until the handler returns.
 #define LOOP_READ_BYTES 65536
