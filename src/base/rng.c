@@ -3,6 +3,7 @@
 #include "base/rng.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "base/assert.h"
@@ -53,7 +54,7 @@ uint64_t rng_below(struct rng *r, uint64_t bound)
     return x % bound;
 }
 
-void random_bytes(void *p, unsigned long len)
+static void from_kernel(void *p, unsigned long len)
 {
     char *to = p;
     while (len > 0) {
@@ -64,4 +65,26 @@ void random_bytes(void *p, unsigned long len)
             len -= (unsigned long)n;
         }
     }
+}
+
+// Small requests come out of a stock, so that naming a connection costs no system call. What was
+// given out is erased.
+static _Thread_local struct {
+    unsigned char bytes[512];
+    unsigned long left;
+} stock;
+
+void random_bytes(void *p, unsigned long len)
+{
+    if (len > sizeof(stock.bytes) / 8) {
+        from_kernel(p, len);
+        return;
+    }
+    if (stock.left < len) {
+        from_kernel(stock.bytes, sizeof(stock.bytes));
+        stock.left = sizeof(stock.bytes);
+    }
+    stock.left -= len;
+    memcpy(p, stock.bytes + stock.left, len);
+    explicit_bzero(stock.bytes + stock.left, len);
 }

@@ -13,7 +13,8 @@ struct rng {
 void rng_init(struct rng *r, uint64_t seed);
 uint64_t rng_next(struct rng *r);
 uint64_t rng_below(struct rng *r, uint64_t bound); // uniform in [0, bound); bound > 0
-// From the kernel (getrandom): for ids and keys. Aborts when the kernel has none.
+// From the kernel (getrandom): for ids and keys. Aborts when the kernel has none. Any thread; not
+// in a forked child, which would get what its parent gets.
 void random_bytes(void *p, unsigned long len);
 
 #endif

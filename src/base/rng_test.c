@@ -48,9 +48,22 @@ static void test_rng(void **state)
     random_bytes(x, 0);
 }
 
+static void small_draws_are_all_different(void **state)
+{
+    static uint64_t drawn[1000]; // more than comes from the kernel at once
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(drawn); i++) {
+        random_bytes(&drawn[i], sizeof(drawn[i]));
+        for (size_t k = 0; k < i; k++) {
+            assert_true(drawn[k] != drawn[i]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_draws_are_all_different),
         cmocka_unit_test(test_rng),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
