@@ -34,11 +34,7 @@ bool http1_is_token(struct str s)
 }
 
 // What may stand in a line at all: visible ASCII, blanks, and bytes over 0x7f (obs-text).
-static inline bool line_char(char c)
-{
-    unsigned char u = (unsigned char)c;
-    return (u >= 0x20 && u != 0x7f) || u == '\t';
-}
+static const bool line_char[256] = {['\t'] = true, [0x20 ... 0x7e] = true, [0x80 ... 0xff] = true};
 
 void http1_parser_init(struct http1_parser *p)
 {
@@ -106,7 +102,7 @@ static int judge_byte(struct http1_parser *p, struct str bytes, const struct htt
     if (c != '\n' && behind_cr) {
         return refuse(p, E_BAD_REQUEST, "carriage return without line feed");
     }
-    if (c != '\n' && c != '\r' && !line_char(c)) {
+    if (c != '\n' && c != '\r' && !line_char[(unsigned char)c]) {
         return refuse(p, E_BAD_REQUEST, "control character in the head");
     }
     if (p->lines == 0 && at - p->start > limits->uri_bytes + REQUEST_LINE_EXTRA) {
@@ -115,12 +111,33 @@ static int judge_byte(struct http1_parser *p, struct str bytes, const struct htt
     return 0;
 }
 
+// Passes over what needs no judging one by one: characters inside a line, within all limits.
+static void skip_plain(struct http1_parser *p, struct str bytes, const struct http1_limits *limits)
+{
+    size_t at = p->seen, end = bytes.len;
+    end = end < limits->head_bytes ? end : limits->head_bytes;
+    if (p->lines == 0 && end > p->start + limits->uri_bytes) {
+        end = p->start + limits->uri_bytes;
+    }
+    if (at > p->line && bytes.p[at - 1] == '\r') {
+        return;
+    }
+    while (at < end && line_char[(unsigned char)bytes.p[at]]) {
+        at++;
+    }
+    p->seen = at;
+}
+
 // The next line without its CRLF; an empty one ends the head. -E_AGAIN, or a refusal.
 static int next_line(struct http1_parser *p, struct str bytes, const struct http1_limits *limits,
                      struct str *ret)
 {
     ASSERT(p->seen <= bytes.len);
-    while (p->seen < bytes.len) {
+    for (;;) {
+        skip_plain(p, bytes, limits);
+        if (p->seen == bytes.len) {
+            return -E_AGAIN;
+        }
         int rc = judge_byte(p, bytes, limits);
         if (rc) {
             return rc;
@@ -141,7 +158,6 @@ static int next_line(struct http1_parser *p, struct str bytes, const struct http
         }
         return rc;
     }
-    return -E_AGAIN;
 }
 
 // ---- Second pass: spans.

@@ -107,21 +107,36 @@ const char *http1_method_name(enum http1_method m);
 bool http1_is_token(struct str s); // RFC 9110 5.6.2, not empty
 
 // First field of this name, any case; p = NULL when absent.
-struct str http1_field(const struct http1_head *h, const char *name);
-size_t http1_field_count(const struct http1_head *h, const char *name);
+struct str http1_field_of(const struct http1_head *h, struct str name);
+size_t http1_field_count_of(const struct http1_head *h, struct str name);
+static inline struct str http1_field(const struct http1_head *h, const char *name)
+{
+    return http1_field_of(h, str_of(name));
+}
+static inline size_t http1_field_count(const struct http1_head *h, const char *name)
+{
+    return http1_field_count_of(h, str_of(name));
+}
 
 // The members of a comma-separated list that may be spread over several fields of one name, in
 // order, trimmed, empty ones left out (RFC 9110 5.6.1).
 struct http1_list {
     const struct http1_head *head;
-    const char *name;
+    struct str name;
     size_t next;     // field to look at
     struct str rest; // of the field under way
 };
-struct http1_list http1_list(const struct http1_head *h, const char *name);
+static inline struct http1_list http1_list(const struct http1_head *h, const char *name)
+{
+    return (struct http1_list){.head = h, .name = str_of(name)};
+}
 bool http1_list_next(struct http1_list *it, struct str *ret);
 // Does that list contain this token, any case?
-bool http1_has_token(const struct http1_head *h, const char *name, const char *token);
+bool http1_list_has(struct http1_list list, struct str token);
+static inline bool http1_has_token(const struct http1_head *h, const char *name, const char *token)
+{
+    return http1_list_has(http1_list(h, name), str_of(token));
+}
 
 // A body on its way in. Without I/O and without copying: pieces are spans of the input.
 struct http1_body {

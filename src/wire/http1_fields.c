@@ -2,37 +2,39 @@
 // HTTP/1.1: looking fields up, and the few lines we write.
 #include "wire/http1.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 
-struct str http1_field(const struct http1_head *h, const char *name)
+// Every head is asked for many names. Most differ in length already, and those that don't are
+// mostly written as everybody writes them.
+static inline bool is_named(const struct http1_field *f, struct str name)
 {
-    struct str want = str_of(name);
+    return f->name.len == name.len &&
+           (memcmp(f->name.p, name.p, name.len) == 0 || str_eq_nocase(f->name, name));
+}
+
+struct str http1_field_of(const struct http1_head *h, struct str name)
+{
     for (size_t i = 0; i < h->count; i++) {
-        if (str_eq_nocase(h->fields[i].name, want)) {
+        if (is_named(&h->fields[i], name)) {
             return h->fields[i].value;
         }
     }
     return STR_NONE;
 }
 
-size_t http1_field_count(const struct http1_head *h, const char *name)
+size_t http1_field_count_of(const struct http1_head *h, struct str name)
 {
-    struct str want = str_of(name);
     size_t count = 0;
     for (size_t i = 0; i < h->count; i++) {
-        count += str_eq_nocase(h->fields[i].name, want);
+        count += is_named(&h->fields[i], name);
     }
     return count;
 }
 
-struct http1_list http1_list(const struct http1_head *h, const char *name)
-{
-    return (struct http1_list){.head = h, .name = name};
-}
-
 bool http1_list_next(struct http1_list *it, struct str *ret)
 {
-    struct str want = str_of(it->name);
     for (;;) {
         while (it->rest.p) {
             struct str item = str_trim(str_cut(&it->rest, ','));
@@ -45,17 +47,17 @@ bool http1_list_next(struct http1_list *it, struct str *ret)
             return false;
         }
         const struct http1_field *f = &it->head->fields[it->next++];
-        if (str_eq_nocase(f->name, want)) {
+        if (is_named(f, it->name)) {
             it->rest = f->value;
         }
     }
 }
 
-bool http1_has_token(const struct http1_head *h, const char *name, const char *token)
+bool http1_list_has(struct http1_list list, struct str token)
 {
-    struct str item, want = str_of(token);
-    for (struct http1_list it = http1_list(h, name); http1_list_next(&it, &item);) {
-        if (str_eq_nocase(item, want)) {
+    struct str item;
+    while (http1_list_next(&list, &item)) {
+        if (str_eq_nocase(item, token)) {
             return true;
         }
     }

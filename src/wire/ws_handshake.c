@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The WebSocket opening handshake.
+// SHA-1 by its own functions, as OpenSSL 1.1.1 had them: the newer ways look the algorithm up and
+// allocate for each hash, which costs more than the hash.
+#define OPENSSL_API_COMPAT 10101
 #include "wire/ws_handshake.h"
 
 #include <openssl/evp.h>
@@ -100,11 +103,13 @@ int ws_server_check(const struct http1_request *r, struct str *ret_key, const ch
 void ws_accept(struct str key, char out[WS_ACCEPT_TEXT_SIZE])
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; // RFC 6455 1.3
-    unsigned char text[WS_KEY_TEXT_SIZE - 1 + sizeof(guid) - 1], digest[SHA_DIGEST_LENGTH];
+    unsigned char digest[SHA_DIGEST_LENGTH];
+    SHA_CTX sha;
     ASSERT(key.len == WS_KEY_TEXT_SIZE - 1);
-    memcpy(text, key.p, key.len);
-    memcpy(text + key.len, guid, sizeof(guid) - 1);
-    SHA1(text, sizeof(text), digest);
+    SHA1_Init(&sha);
+    SHA1_Update(&sha, key.p, key.len);
+    SHA1_Update(&sha, guid, sizeof(guid) - 1);
+    SHA1_Final(digest, &sha);
     int len = EVP_EncodeBlock((unsigned char *)out, digest, sizeof(digest));
     ASSERT(len == WS_ACCEPT_TEXT_SIZE - 1);
 }
