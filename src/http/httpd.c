@@ -360,6 +360,7 @@ struct httpd *httpd_new(const struct httpd_config *cfg)
                                                   .slow_ms = cfg->limits->slow_ms,
                                                   .linger_ms = cfg->limits->linger_ms});
     pool_init(&h->conns_pool, sizeof(struct http_conn), NULL);
+    pool_init(&h->requests_pool, sizeof(struct http_request), NULL);
     list_init(&h->conns);
     deadlines_init(&h->idle, cfg->loop, cfg->limits->keepalive_ms, on_idle);
     deadlines_init(&h->heads, cfg->loop, cfg->limits->head_ms, on_head_stall);
@@ -379,6 +380,7 @@ void httpd_free(struct httpd *h)
     deadlines_fini(&h->idle);
     deadlines_fini(&h->heads);
     deadlines_fini(&h->bodies);
+    pool_fini(&h->requests_pool);
     pool_fini(&h->conns_pool);
     mem_free(h);
 }
@@ -408,7 +410,7 @@ void httpd_close_all(struct httpd *h)
 struct httpd_memory httpd_memory(const struct httpd *h)
 {
     return (struct httpd_memory){.connections = conns_memory(h->sockets),
-                                 .http = pool_bytes(&h->conns_pool),
+                                 .http = pool_bytes(&h->conns_pool) + pool_bytes(&h->requests_pool),
                                  .websockets = pool_bytes(&h->websockets.pool) +
                                                pool_bytes(&h->websockets.partials)};
 }

@@ -53,8 +53,8 @@ void httpd_drain(struct httpd *h, int ws_code);
 void httpd_close_all(struct httpd *h);
 size_t httpd_connections(const struct httpd *h);
 
-// Bytes held for connections, whatever they speak and by what they speak. Without requests under
-// way.
+// Bytes held for connections, whatever they speak and by what they speak; of requests under way the
+// record, without what their handlers keep.
 struct httpd_memory {
     struct conns_memory connections;
     size_t http;

@@ -23,6 +23,7 @@ struct httpd {
     struct httpd_config cfg;
     struct conns *sockets; // of all connections
     struct pool conns_pool;
+    struct pool requests_pool;
     struct list conns;  // without those that became WebSockets
     size_t conns_count; // with them
     // Of the phases; in HANDLING and OVER none runs.
@@ -69,13 +70,16 @@ enum http_request_state {
     HTTP_ANSWERED,  // done, or nobody is there any more
 };
 
+// Most heads fit, with their spans, so that most requests are one object of a pool.
+enum { HTTP_SMALL_BYTES = 1024 };
+
 struct http_request {
     unsigned refs;
     enum http_request_state state;
+    struct httpd *httpd;
     struct http_conn *hc; // NULL once answered or gone
-    struct loop *loop;
     struct metrics *metrics;
-    // A copy of the head in the arena, cut off behind its last field.
+    // A copy of the head, cut off behind its last field: in `small`, or in the arena.
     const struct http1_request *head;
     struct arena arena;
     struct str path;
@@ -95,6 +99,7 @@ struct http_request {
     void (*principal_unref)(void *principal);
     const struct http_request_ops *ops;
     void *ops_arg;
+    _Alignas(max_align_t) char small[HTTP_SMALL_BYTES];
 };
 
 // request.c

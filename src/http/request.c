@@ -6,7 +6,6 @@
 
 #include "base/assert.h"
 #include "base/err.h"
-#include "base/mem.h"
 #include "def/limits.h"
 #include "http/internal.h"
 #include "wire/ws_handshake.h"
@@ -25,11 +24,14 @@ static bool copy_head(struct http_request *req, const struct http1_request *from
     size_t bytes = offsetof(struct http1_request, head.fields) +
                    from->head.count * sizeof(from->head.fields[0]);
     size_t len = from->head.bytes;
-    struct http1_request *to = arena_try_alloc(&req->arena, bytes);
-    char *copy = arena_try_alloc(&req->arena, len);
-    if (!to || !copy) {
+    struct http1_request *to = (void *)req->small;
+    if (bytes + len > sizeof(req->small)) {
+        to = arena_try_alloc(&req->arena, bytes + len);
+    }
+    if (!to) {
         return false;
     }
+    char *copy = (char *)to + bytes;
     memcpy(to, from, bytes);
     memcpy(copy, text, len);
     to->method_text = moved(from->method_text, text, copy);
@@ -48,13 +50,13 @@ static bool copy_head(struct http_request *req, const struct http1_request *from
 struct http_request *http_request_new(struct http_conn *hc, const struct http1_request *head,
                                       const char *text)
 {
-    struct http_request *req = mem_try_alloc(sizeof(*req));
+    struct http_request *req = pool_try_alloc(&hc->httpd->requests_pool);
     if (!req) {
         return NULL;
     }
     req->refs = 1;
+    req->httpd = hc->httpd;
     req->hc = hc;
-    req->loop = conn_loop(hc->conn);
     req->metrics = conn_metrics(hc->conn);
     arena_init(&req->arena, HTTP_ARENA_BYTES);
     buf_init(&req->body, hc->httpd->cfg.limits->body_bytes);
@@ -85,7 +87,7 @@ static void request_free(struct http_request *req)
     buf_fini(&req->body);
     buf_fini(&req->fields);
     arena_fini(&req->arena);
-    mem_free(req);
+    pool_free(&req->httpd->requests_pool, req);
 }
 
 void http_request_unref(struct http_request *req)
@@ -175,7 +177,7 @@ void *http_principal(const struct http_request *req)
 
 struct loop *http_loop(const struct http_request *req)
 {
-    return req->loop;
+    return req->httpd->cfg.loop;
 }
 
 struct metrics *http_metrics(const struct http_request *req)
@@ -185,7 +187,7 @@ struct metrics *http_metrics(const struct http_request *req)
 
 struct now http_now(const struct http_request *req)
 {
-    return loop_now(req->loop);
+    return loop_now(req->httpd->cfg.loop);
 }
 
 bool http_is_open(const struct http_request *req)

@@ -10,8 +10,8 @@
 #include "wire/ws_handshake.h"
 
 enum {
-    HANDSHAKE_BYTES_MAX = 16384,
-    CODE_NONE = 1005, // RFC 6455 7.1.5
+    HANDSHAKE_BYTES = 512, // without the subprotocol; half of it is for the first message behind
+    CODE_NONE = 1005,      // RFC 6455 7.1.5
     CODE_BROKEN = 1006,
 };
 
@@ -204,27 +204,34 @@ static const struct conn_ops ws_conn_ops = {
 
 // ---- Opening ----
 
+static char *put(char *to, struct str s)
+{
+    memcpy(to, s.p, s.len);
+    return to + s.len;
+}
+
+// Put together in place, since every connection comes this way. False: the connection is gone.
 static bool write_handshake(struct http_request *req, struct str protocol)
 {
-    struct buf b;
     char accept[WS_ACCEPT_TEXT_SIZE];
-    buf_init(&b, HANDSHAKE_BYTES_MAX);
+    char *begin = conn_write_reserve(req->hc->conn, HANDSHAKE_BYTES + protocol.len);
+    if (!begin) {
+        return false;
+    }
     ws_accept(req->ws_key, accept);
-    buf_put(&b, STR("HTTP/1.1 101 Switching Protocols\r\n"));
-    http1_put_field(&b, "Date", httpd_date(req->hc->httpd));
-    http1_put_field(&b, "Upgrade", STR("websocket"));
-    http1_put_field(&b, "Connection", STR("Upgrade"));
-    http1_put_field(&b, "Sec-WebSocket-Accept", str_of(accept));
+    char *p = put(begin, STR("HTTP/1.1 101 Switching Protocols\r\nDate: "));
+    p = put(p, httpd_date(req->hc->httpd));
+    p = put(p, STR("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "));
+    p = put(p, str_make(accept, WS_ACCEPT_TEXT_SIZE - 1));
     if (protocol.p) {
-        http1_put_field(&b, "Sec-WebSocket-Protocol", protocol);
+        ASSERT(http1_is_token(protocol)); // ws_server_check has seen to it
+        p = put(put(p, STR("\r\nSec-WebSocket-Protocol: ")), protocol);
     }
-    buf_put(&b, STR("\r\n"));
-    bool ok = !b.failed;
-    if (ok) {
-        conn_write(req->hc->conn, buf_str(&b));
-    }
-    buf_fini(&b);
-    return ok && conn_is_open(req->hc->conn);
+    p = put(p, STR("\r\n\r\n"));
+    size_t len = (size_t)(p - begin);
+    ASSERT(len <= HANDSHAKE_BYTES + protocol.len);
+    conn_write_commit(req->hc->conn, len);
+    return true;
 }
 
 // The connection is the WebSocket's from now on.
