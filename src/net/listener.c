@@ -209,6 +209,13 @@ static size_t least_loaded(struct acceptor *a)
 static void choose_target_take(struct acceptor *a, const struct accepted *accepted)
 {
     size_t which = least_loaded(a);
+    struct accept_target *t = a->targets[which];
+    if (t->loop == a->cfg.loop) {
+        atomic_fetch_add_explicit(&t->load, 1, memory_order_relaxed);
+        metrics_add(a->cfg.metrics, METRIC_ACCEPTED, 1);
+        t->fn_take(t, accepted);
+        return;
+    }
     struct handover *h = a->batch[which];
     if (!h) {
         h = mem_try_alloc(sizeof(*h));
@@ -217,7 +224,7 @@ static void choose_target_take(struct acceptor *a, const struct accepted *accept
             return;
         }
         h->mail.run = on_handover;
-        h->target = a->targets[which];
+        h->target = t;
         a->batch[which] = h;
     }
     h->accepted[h->count++] = *accepted;

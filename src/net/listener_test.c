@@ -190,6 +190,25 @@ static void what_connections_need_is_inherited(void **state)
     close(client);
 }
 
+static void on_its_own_loop_a_connection_is_taken_without_a_mail(void **state)
+{
+    struct fixture *f = *state;
+    const struct listener *l;
+    for (size_t i = 0; i < WORKERS; i++) {
+        f->workers[i].target.loop = f->loop;
+    }
+    assert_int_equal(acceptor_listen(f->acceptor, STR("127.0.0.1"), 0, &l), 0);
+    int client = dial(listener_port(l));
+    mem_fail_nth(1); // none is needed
+    loop_turn(f->loop, 1000);
+    mem_fail_nth(0);
+    assert_int_equal(taken(f), 1);
+    assert_int_equal(
+        f->workers[0].target.load + f->workers[1].target.load + f->workers[2].target.load, 1);
+    assert_int_equal(metrics_sum(f->table, METRIC_ACCEPTED), 1);
+    close(client);
+}
+
 static void without_memory_a_connection_is_dropped(void **state)
 {
     struct fixture *f = *state;
@@ -322,6 +341,7 @@ int main(void)
         ACCEPTOR_TEST(connections_cross_to_other_threads),
         ACCEPTOR_TEST(each_connection_goes_to_the_least_loaded),
         ACCEPTOR_TEST(what_connections_need_is_inherited),
+        ACCEPTOR_TEST(on_its_own_loop_a_connection_is_taken_without_a_mail),
         ACCEPTOR_TEST(without_memory_a_connection_is_dropped),
         ACCEPTOR_TEST(out_of_descriptors_it_pauses_and_recovers),
     };

@@ -272,16 +272,29 @@ static int start_workers(struct server *s, unsigned workers)
     if (loop_new(&s->loop) != 0) {
         return complain("no descriptors for the event loop");
     }
-    s->acceptor = acceptor_new(&(struct acceptor_config){.loop = s->loop,
-                                                         .metrics = metrics_of(s->metrics, workers),
-                                                         .targets = targets,
-                                                         .targets_count = workers,
-                                                         .reserve = DESCRIPTORS_HELD,
-                                                         .pause_ms = ACCEPT_PAUSE_MS});
+    bool alone = workers == 1;
+    s->acceptor =
+        acceptor_new(&(struct acceptor_config){.loop = alone ? worker_loop(s->workers[0]) : s->loop,
+                                               .metrics = metrics_of(s->metrics, workers),
+                                               .targets = targets,
+                                               .targets_count = workers,
+                                               .reserve = DESCRIPTORS_HELD,
+                                               .pause_ms = ACCEPT_PAUSE_MS});
+    if (alone) {
+        worker_bring_acceptor(s->workers[0], s->acceptor);
+    }
     return 0;
 }
 
 // --- stopping ---
+
+// A worker that is alone does so itself when it is told to drain or to stop.
+static void stop_accepting(struct server *s)
+{
+    if (s->workers_count > 1) {
+        acceptor_stop(s->acceptor);
+    }
+}
 
 static void poll_drain(struct timer *t)
 {
@@ -308,7 +321,7 @@ static void on_signal(struct loop_watch *w, uint32_t events)
     }
     log_info("server.stopping", "signal %u: draining", info.ssi_signo);
     atomic_store(&s->status.stopping, true);
-    acceptor_stop(s->acceptor);
+    stop_accepting(s);
     for (unsigned i = 0; i < s->workers_count; i++) {
         worker_drain(s->workers[i]);
     }
@@ -337,15 +350,15 @@ static int run(struct server *s, const struct server_options *o)
         return complain("no memory for signals");
     }
     engine_start(s->engine);
-    for (unsigned i = 0; i < s->workers_count; i++) {
-        worker_start(s->workers[i]);
-    }
-    int failed = listen_all(s, o);
+    int failed = listen_all(s, o); // who comes before the workers run waits in the backlog
     (void)fflush(stdout);
     if (!failed) {
+        for (unsigned i = 0; i < s->workers_count; i++) {
+            worker_start(s->workers[i]);
+        }
         loop_run(s->loop);
     }
-    acceptor_stop(s->acceptor);
+    stop_accepting(s);
     for (unsigned i = 0; i < s->workers_count; i++) {
         worker_stop(s->workers[i]);
     }

@@ -38,6 +38,7 @@ struct worker {
     struct intake intake;
     struct ask ask;
     struct accept_target target;
+    struct acceptor *acceptor; // borrowed; NULL: another thread accepts
     struct loop_hook hook;
     struct pace pace;
     bool due;  // somebody asked for fanout_run
@@ -293,9 +294,17 @@ void worker_start(struct worker *w)
     w->started = true;
 }
 
+static void stop_accepting(struct worker *w)
+{
+    if (w->acceptor) {
+        acceptor_stop(w->acceptor);
+    }
+}
+
 static void do_drain(struct mail *m)
 {
     struct worker *w = CONTAINER_OF(m, struct worker, drain_mail);
+    stop_accepting(w);
     httpd_drain(w->httpd, 1001);
 }
 
@@ -326,6 +335,7 @@ static void stop_when_idle(struct timer *t)
 static void do_stop(struct mail *m)
 {
     struct worker *w = CONTAINER_OF(m, struct worker, stop_mail);
+    stop_accepting(w);
     httpd_close_all(w->httpd);
     timer_init(&w->stop_timer, stop_when_idle);
     loop_timer_after(w->loop, &w->stop_timer, 0);
@@ -358,4 +368,14 @@ void worker_free(struct worker *w)
 struct accept_target *worker_target(struct worker *w)
 {
     return &w->target;
+}
+
+void worker_bring_acceptor(struct worker *w, struct acceptor *a)
+{
+    w->acceptor = a;
+}
+
+struct loop *worker_loop(struct worker *w)
+{
+    return w->loop;
 }

@@ -31,5 +31,9 @@ size_t worker_connections(struct worker *w);
 void worker_stop(struct worker *w); // closes what is left, ends when no answer is under way, joins
 void worker_free(struct worker *w); // stopped, or never started
 struct accept_target *worker_target(struct worker *w);
+// Before worker_start: whoever is alone accepts for itself, without another thread to wake it for
+// each connection. Drains and stops with the worker.
+void worker_bring_acceptor(struct worker *w, struct acceptor *a);
+struct loop *worker_loop(struct worker *w);
 
 #endif
