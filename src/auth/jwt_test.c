@@ -3,6 +3,8 @@
 // taken.
 #include "auth/jwt.h"
 
+#include <stdio.h>
+
 #include "auth/sign.h"
 #include "auth/testing.h"
 #include "base/err.h"
@@ -523,6 +525,15 @@ static void test_what_is_read(void **state)
     t = good(ALL, "{" EXP ",\"role\":\"admin\"}");
     assert_true(t->grants.admin && !t->sub.p && !t->jti.p && t->issued_ms == TOKEN_NO_TIME);
     token_unref(t);
+
+    static const char *const others[] = {"adm", "Admin", "admin ", "administrator", "admin\\u0000"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        char claims[100];
+        snprintf(claims, sizeof(claims), "{" EXP ",\"role\":\"%s\"}", others[i]);
+        t = good(ALL, claims);
+        assert_false(t->grants.admin);
+        token_unref(t);
+    }
 
     // An absent claim means the defaults, an empty one nothing.
     t = good(STRICT,

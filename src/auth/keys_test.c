@@ -209,7 +209,8 @@ static void test_pem_taken(void **state)
 
 // ---- JWK
 
-// `$R`, `$E`, `$D` stand for the members of our public keys (RSA, EC, Ed25519), without the last
+// `$N` stands for the modulus of our RSA key, `$Z` for one of 2048 bits that is even. `$R`, `$E`,
+// `$D` stand for the members of our public keys (RSA, EC, Ed25519), without the last
 // brace.
 static void expand(struct buf *b, const char *text)
 {
@@ -220,6 +221,15 @@ static void expand(struct buf *b, const char *text)
             continue;
         }
         p++;
+        if (*p == 'N') {
+            test_put_number(b, rsa, OSSL_PKEY_PARAM_RSA_N);
+            continue;
+        }
+        if (*p == 'Z') {
+            unsigned char even[256] = {0xc0};
+            base64url_put(b, even, sizeof(even));
+            continue;
+        }
         test_put_jwk(b, *p == 'R' ? rsa : *p == 'E' ? ec : ed, "");
         b->len--;
     }
@@ -266,6 +276,9 @@ static void test_jwks_refused(void **state)
         {"{\"kty\":\"oct\",\"k\":\"canary!\"}", "is not base64url"},
         {"{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}", "less than 2048 bits"},
         {"{\"kty\":\"RSA\",\"n\":\"AQAB\"}", "lacks a number"},
+        {"{\"kty\":\"RSA\",\"n\":\"$Z\",\"e\":\"AQAB\"}", "is broken"},
+        {"{\"kty\":\"RSA\",\"n\":\"$N\",\"e\":\"AQ\"}", "is broken"},
+        {"{\"kty\":\"RSA\",\"n\":\"$N\",\"e\":\"AA\"}", ""},
         {"{\"kty\":\"RSA\",\"n\":65537,\"e\":\"AQAB\"}", "lacks a number"},
         {"{\"kty\":\"EC\",\"crv\":\"P-384\",\"x\":\"AA\",\"y\":\"AA\"}",
          "another curve than P-256"},

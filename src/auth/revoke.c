@@ -123,7 +123,7 @@ static bool entry_covers(const struct revoked *set, enum revoke_what what, struc
     if (!e || e->r.until_ms <= wall_ms) {
         return false;
     }
-    return what == REVOKE_TOKEN || t->issued_ms == TOKEN_NO_TIME || t->issued_ms < e->r.before_ms;
+    return what == REVOKE_TOKEN || t->issued_ms < e->r.before_ms; // TOKEN_NO_TIME is the earliest
 }
 
 bool revoke_covers(const struct revoked *set, const struct token *t, int64_t wall_ms)
