@@ -31,13 +31,13 @@ void conn_close_with(struct conn *c, int err)
     }
     if (c->held) {
         list_del(&c->held->blocked_node);
+        deadline_cancel(&c->held->deadline);
     }
     // Not left to close: a child of ours that has yet to exec holds the descriptor too, and the
     // kernel would go on telling of a record that is gone.
     loop_watch_del(c->all->cfg.loop, &c->watch);
     close(c->watch.fd);
     c->watch.fd = -1;
-    deadline_cancel(&c->deadline);
     loop_task_defer(c->all->cfg.loop, &c->task);
 }
 
@@ -62,7 +62,7 @@ void conn_update_watch(struct conn *c)
 
 static void on_slow(struct deadlines *q UNUSED, struct deadline *d)
 {
-    struct conn *c = CONTAINER_OF(d, struct conn, deadline);
+    struct conn *c = CONTAINER_OF(d, struct conn_held, deadline)->conn;
     if (c->ops->on_stuck) {
         c->ops->on_stuck(c, c->arg);
         return;
@@ -73,7 +73,7 @@ static void on_slow(struct deadlines *q UNUSED, struct deadline *d)
 
 static void on_lingered(struct deadlines *q UNUSED, struct deadline *d)
 {
-    conn_close_with(CONTAINER_OF(d, struct conn, deadline), 0);
+    conn_close_with(CONTAINER_OF(d, struct conn_held, deadline)->conn, 0);
 }
 
 // ---- What is held ----
@@ -89,6 +89,7 @@ struct conn_held *conn_hold(struct conn *c)
         buf_init(&h->rest, c->all->cfg.rest_bytes_max);
         buf_init(&h->out, c->all->cfg.outbox_bytes_max);
         list_init(&h->blocked_node);
+        deadline_init(&h->deadline);
         c->held = h;
     }
     return c->held;
@@ -99,6 +100,7 @@ static void let_go(struct conn *c)
     struct conn_held *h = c->held;
     if (h) {
         list_del(&h->blocked_node);
+        deadline_cancel(&h->deadline);
         buf_fini(&h->rest);
         buf_fini(&h->out);
         rcbuf_unref(h->run);
@@ -114,7 +116,7 @@ void conn_held_changed(struct conn *c)
     if (!h) {
         return;
     }
-    if (h->rest.len == 0 && h->out.len == 0 && !h->run) {
+    if (h->rest.len == 0 && h->out.len == 0 && !h->run && !deadline_armed(&h->deadline)) {
         let_go(c);
         return;
     }
@@ -284,7 +286,6 @@ static void finish(struct conn *c)
     if (c->ops->on_closed) {
         c->ops->on_closed(c, c->arg, c->err);
     }
-    ASSERT(!deadline_armed(&c->deadline));
     pool_free(&c->all->records, c);
 }
 
@@ -382,7 +383,6 @@ int conn_new_take(struct conns *all, int fd, const struct conn_ops *ops, void *a
     c->all = all;
     c->ops = ops;
     c->arg = arg;
-    deadline_init(&c->deadline);
     loop_task_init(&c->task, on_task);
     c->watch = (struct loop_watch){.fd = fd, .fn = on_event};
     int e = loop_watch_add(all->cfg.loop, &c->watch, EPOLLIN);
@@ -413,6 +413,11 @@ void conn_shutdown(struct conn *c)
     if (c->state != CONN_OPEN) {
         return;
     }
+    struct conn_held *h = conn_hold(c);
+    if (!h) { // nothing is unsent, then
+        conn_close_with(c, -E_NO_MEMORY);
+        return;
+    }
     c->state = CONN_LINGERING;
     c->want_drained = false;
     // From now on the kernel may take all that waits, so that a reader that comes back late still
@@ -420,7 +425,7 @@ void conn_shutdown(struct conn *c)
     int any = 0;
     (void)setsockopt(c->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &any, sizeof(any));
     c->blocked = false;
-    deadline_arm(&c->all->linger, &c->deadline);
+    deadline_arm(&c->all->linger, &h->deadline);
     loop_task_defer(c->all->cfg.loop, &c->task);
     conn_update_watch(c);
 }

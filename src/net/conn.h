@@ -27,7 +27,7 @@
 
 struct conn;
 
-enum conn_limits { CONN_BYTES_MAX = 112 };
+enum conn_limits { CONN_BYTES_MAX = 88 };
 
 struct conn_ops {
     // Bytes that came: those not consumed before and the new ones, in one piece, which may be

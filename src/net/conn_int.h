@@ -19,7 +19,7 @@ struct conns {
     size_t buffer_bytes;     // allocated by all of `held`
 };
 
-// What a connection has only while bytes are unsent or not consumed.
+// What a connection has only while bytes are unsent or not consumed, or while it lingers.
 struct conn_held {
     struct conn *conn;
     struct buf rest; // not consumed
@@ -29,14 +29,14 @@ struct conn_held {
     size_t run_sent;
     size_t counted;           // of this in conns.buffer_bytes
     struct list blocked_node; // in the sender's list of those to be told
+    struct deadline deadline; // OPEN: the slow reader's; LINGERING: the end of it
 };
 
 enum conn_state { CONN_OPEN, CONN_LINGERING, CONN_CLOSED };
 
 struct conn {
     struct loop_watch watch;
-    struct loop_task task;    // at the end of the turn: offer, flush, finish
-    struct deadline deadline; // OPEN: the slow reader's; LINGERING: the end of it
+    struct loop_task task; // at the end of the turn: offer, flush, finish
     struct conns *all;
     const struct conn_ops *ops;
     void *arg;

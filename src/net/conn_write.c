@@ -19,13 +19,11 @@ static void all_sent(struct conn *c)
 {
     buf_fini(&c->held->out);
     c->held->sent = 0;
-    conn_held_changed(c);
     if (c->state == CONN_OPEN) {
-        deadline_cancel(&c->deadline);
-        if (c->blocked) {
-            c->want_drained = true;
-        }
+        deadline_cancel(&c->held->deadline);
+        c->want_drained = c->want_drained || c->blocked;
     }
+    conn_held_changed(c);
     c->blocked = false;
 }
 
@@ -38,8 +36,8 @@ static bool is_passing(int error)
 static void sent_short(struct conn *c, size_t taken)
 {
     metrics_add(c->all->cfg.metrics, METRIC_SHORT_SENDS, 1);
-    if (c->state == CONN_OPEN && (taken > 0 || !deadline_armed(&c->deadline))) {
-        deadline_arm(&c->all->slow, &c->deadline);
+    if (c->state == CONN_OPEN && (taken > 0 || !deadline_armed(&c->held->deadline))) {
+        deadline_arm(&c->all->slow, &c->held->deadline);
     }
     c->blocked = true;
 }
