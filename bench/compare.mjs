@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { REPO } from '../tests/lib/paths.mjs';
 import { faults } from './figures.mjs';
 import { DEFAULTS, HUBS, probeAll, Running } from './hubs.mjs';
-import { describeMachine, filesMax, idleBusy, pinSelf, Watch } from './machine.mjs';
+import { describeMachine, filesMax, idleBusy, pinSelf, receiveOn, Watch } from './machine.mjs';
 import { consoleTable, writeDocument } from './report.mjs';
 import { CORE_SHARE, estimate, filesNeeded, HELD_P99_MS, SCENARIOS, settle, wordsOf } from './scenarios.mjs';
 import { orderOf, searchRate } from './stats.mjs';
@@ -275,11 +275,14 @@ async function compare(options) {
   for (const name of options.scenarios) {
     console.log(`${name}: ${SCENARIOS[name].about}`);
     const began = new Date();
+    const onLoad = SCENARIOS[name].receive === 'load' && receiveOn(options.loadCore);
     const results = await runScenario(name, hubs.present, data, options);
+    receiveOn();
     measured[name] = {
       date: began.toISOString().slice(0, 10),
       seconds: Math.round((Date.now() - began) / 1000),
       runs: options.runs,
+      received_on: onLoad ? 'load' : 'hub',
       trial: options.quick || options.clientsMax < Infinity,
       busy_before: busy,
       machine: describeMachine(),

@@ -57,6 +57,13 @@ export const FIGURES = [
     most: { uring: 0.85, plain: 1 },
     unit: '×',
   })),
+  ...['1,000', '5,000'].flatMap((n) => [['uws', 'uWebSockets', { uring: 0.85, plain: 1 }], ['floor-plain', 'the floor of send', 1]]
+    .map(([peer, called, most]) => ({
+      text: `${n} subscribers, received on the core of the hub, to ${called}`,
+      of: toHub(`loopback-${n.replace(',', '')}`, metrics.us, peer),
+      most,
+      unit: '×',
+    }))),
   { text: 'bursts of 10, to uWebSockets', of: toHub('burst-10', metrics.us, 'uws'), most: 0.85, unit: '×' },
   { text: 'bursts of 100, to uWebSockets', of: toHub('burst-100', metrics.us, 'uws'), most: 0.1, unit: '×' },
   {

@@ -108,6 +108,25 @@ export async function idleBusy({ serverCore, loadCore }, ms = 1000) {
     [side, round(((coreTimes(cores[side]).busy - busy) * 1000) / ms)]));
 }
 
+const STEERING = '/sys/class/net/lo/queues/rx-0/rps_cpus';
+let steered = null;
+
+// Lets the receiving half of TCP on loopback run on that core, or, with undefined, wherever it did before: on the
+// sender's. False: the kernel or its owner forbids it.
+export function receiveOn(core) {
+  try {
+    const before = fs.readFileSync(STEERING, 'utf8').trim();
+    if (steered === null) {
+      steered = before;
+      process.on('exit', () => receiveOn());
+    }
+    fs.writeFileSync(STEERING, core === undefined ? steered : (1 << core).toString(16));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 // Puts this very process, and so all that it starts, on one core.
 export function pinSelf(core) {
   execFileSync('taskset', ['-a', '-c', '-p', String(core), String(process.pid)], { stdio: 'ignore' });

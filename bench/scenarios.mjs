@@ -13,36 +13,40 @@ const FLOOR_RATE = 'the floor only sends: it neither waits for sockets nor share
 const FLOOR_REST = 'the floor keeps nothing for a connection';
 const OWN_PROMISE = "a promise of Clairon's own";
 
-const ONE_BY_ONE = { mode: 'serial', warmup: 1, duration: 2 };
+const ONE_BY_ONE = { mode: 'serial', warmup: 1, duration: 2, spin: true };
 
 const PREPARE_S = 0.7; // to start and end a hub and the generator
 const CONNECT_S = 0.00025;
 
 // A scenario's cases are run one after the other on a fresh hub. `load` has the generator's options by their names;
-// seconds are what `--quick` shortens, clients what `--clients-max` lowers. `runs`: at most so many.
+// seconds are what `--quick` shortens, clients what `--clients-max` lowers. `runs`: at most so many. `receive: 'load'`:
+// the receiving half of TCP runs on the load's core, not on the hub's as it does on the loopback interface by itself.
 // `skip`: why it makes no sense for other hubs.
 export const SCENARIOS = {
   'serial-1000': serial('512 bytes to 1,000 subscribers, one at a time', 1000, 1),
   'serial-5000': serial('512 bytes to 5,000 subscribers, one at a time', 5000, 1),
+  'loopback-1000': loopback('512 bytes to 1,000 subscribers, one at a time, received on the core of the hub', 1000),
+  'loopback-5000': loopback('512 bytes to 5,000 subscribers, one at a time, received on the core of the hub', 5000),
   'burst-10': serial('bursts of 10 to 1,000 subscribers', 1000, 10),
   'burst-100': serial('bursts of 100 to 1,000 subscribers', 1000, 100),
   'rate-200': {
     about: '200 messages/s to 1,000 subscribers',
     hubs: HUBS_ONLY,
     skip: FLOOR_RATE,
-    cases: { '': { mode: 'rate', clients: 1000, rate: 200, warmup: 1, duration: 5 } },
+    cases: { '': { mode: 'rate', clients: 1000, rate: 200, warmup: 1, duration: 5, spin: true } },
   },
   capacity: {
     about: `the highest rate to 1,000 subscribers that leaves ${Math.round((1 - CORE_SHARE) * 100)} % of the core free`,
     hubs: HUBS_ONLY,
     skip: FLOOR_RATE,
     search: { start: 200, steps: 7 },
-    cases: { '': { mode: 'rate', clients: 1000, warmup: 1, duration: 2 } },
+    cases: { '': { mode: 'rate', clients: 1000, warmup: 1, duration: 2, spin: true } },
   },
   topics: {
     about: '1,000 subscribers on 10 of 500 topics each, events on 3 topics',
     hubs: OWN,
     skip: ONE_TOPIC,
+    receive: 'load',
     cases: {
       many: { ...ONE_BY_ONE, clients: 1000, topics: 500, 'topics-per-client': 10, 'topics-per-event': 3 },
       // An event of `many` reaches 59 subscribers; so does one here, by a single topic.
@@ -60,7 +64,8 @@ export const SCENARIOS = {
   connect: {
     about: '15,000 connections as fast as they come',
     hubs: ALL,
-    cases: { '': { mode: 'connect', clients: 15000, parallel: 64 } },
+    receive: 'load',
+    cases: { '': { mode: 'connect', clients: 15000, parallel: 64, spin: true } },
   },
   overload: {
     about: '15,000 subscribers, 20 messages/s, then 100/s',
@@ -69,8 +74,8 @@ export const SCENARIOS = {
     runs: 1,
     drain: 30,
     cases: {
-      steady: { mode: 'rate', clients: 15000, rate: 20, warmup: 2, duration: 60 },
-      over: { mode: 'rate', clients: 15000, rate: 100, warmup: 2, duration: 20 },
+      steady: { mode: 'rate', clients: 15000, rate: 20, warmup: 2, duration: 60, spin: true },
+      over: { mode: 'rate', clients: 15000, rate: 100, warmup: 2, duration: 20, spin: true },
     },
   },
   slow: {
@@ -80,14 +85,20 @@ export const SCENARIOS = {
     runs: 1,
     drain: 10,
     cases: {
-      without: { mode: 'rate', clients: 9000, rate: 20, warmup: 2, duration: 60 },
-      with: { mode: 'rate', clients: 10000, rate: 20, warmup: 2, duration: 60, slow: 1000, 'slow-resume': true },
+      without: { mode: 'rate', clients: 9000, rate: 20, warmup: 2, duration: 60, spin: true },
+      with: {
+        mode: 'rate', clients: 10000, rate: 20, warmup: 2, duration: 60, spin: true, slow: 1000, 'slow-resume': true,
+      },
     },
   },
 };
 
 function serial(about, clients, burst) {
-  return { about, hubs: ALL, cases: { '': { ...ONE_BY_ONE, clients, burst } } };
+  return { about, hubs: ALL, receive: 'load', cases: { '': { ...ONE_BY_ONE, clients, burst } } };
+}
+
+function loopback(about, clients) {
+  return { about, hubs: ALL, cases: { '': { ...ONE_BY_ONE, clients, burst: 1 } } };
 }
 
 const SECONDS = ['warmup', 'duration', 'settle'];

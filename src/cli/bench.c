@@ -71,6 +71,7 @@ static const struct opt table[] = {
     {"topic-prefix", OPT_TEXT, &cfg.topic_prefix, "TEXT", "of all their names (bench:)"},
     {"slow", OPT_UINT, &cfg.slow, "N", "subscribers that never read (0)"},
     {"slow-resume", OPT_FLAG, &cfg.slow_resume, NULL, "they read on at the end, to the last event"},
+    {"spin", OPT_FLAG, &cfg.spin, NULL, "never sleep: waking the generator costs the server"},
     {"parallel", OPT_UINT, &cfg.parallel, "N", "connecting at the same time (100)"},
     {"settle", OPT_UINT, &cfg.settle_s, "S", "wait when all are ready (idle: 3, else 0)"},
     {"timeout", OPT_UINT, &cfg.timeout_s, "S", "without progress: give up what is awaited (10)"},
@@ -212,6 +213,9 @@ static bool check_together(void)
     }
     if (cfg.slow_resume && cfg.slow == 0) {
         return wrong("--slow-resume needs --slow N");
+    }
+    if (cfg.spin && cfg.mode == LOAD_IDLE) {
+        return wrong("--mode idle measures no time: leave out --spin");
     }
     return true;
 }

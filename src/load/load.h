@@ -38,6 +38,7 @@ struct load_config {
     unsigned timeout_s; // without any progress: what is still awaited is given up
     unsigned slow;
     bool slow_resume;
+    bool spin;           // never sleep: a core for the generator alone
     unsigned server_pid; // 0: unknown
     int server_core;     // -1: unknown
     int interrupt_fd;    // readable: end early, twice: at once; -1: none

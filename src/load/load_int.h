@@ -192,6 +192,7 @@ struct load {
     bool measuring;
     struct hist latency;
     struct meter meter;
+    int64_t spun_ns; // processor time in which there was nothing to do
     struct http1_response response;
     char why[200];
 };

@@ -22,6 +22,22 @@ void pump_del(struct load *l, struct watch *w)
     (void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 }
 
+// Looks again and again instead of sleeping.
+static int spin(struct load *l, int64_t until_ns)
+{
+    const int64_t from_ns = pump_clock_ns();
+    int64_t empty_ns = from_ns; // until then there was nothing
+    for (;;) {
+        int n = epoll_wait(l->epoll_fd, l->batch, LOAD_BATCH, 0);
+        int64_t now_ns = pump_clock_ns();
+        if (n != 0 || now_ns >= until_ns) {
+            l->spun_ns += empty_ns - from_ns;
+            return n;
+        }
+        empty_ns = now_ns;
+    }
+}
+
 void pump_turn(struct load *l, int64_t until_ns)
 {
     int64_t left = until_ns - pump_clock_ns();
@@ -29,7 +45,8 @@ void pump_turn(struct load *l, int64_t until_ns)
     if (left > 0) {
         wait = (struct timespec){.tv_sec = left / LOAD_SECOND_NS, .tv_nsec = left % LOAD_SECOND_NS};
     }
-    int n = epoll_pwait2(l->epoll_fd, l->batch, LOAD_BATCH, &wait, NULL);
+    int n = l->cfg->spin ? spin(l, until_ns)
+                         : epoll_pwait2(l->epoll_fd, l->batch, LOAD_BATCH, &wait, NULL);
     l->now_ns = pump_clock_ns();
     for (int i = 0; i < n; i++) {
         struct watch *w = l->batch[i].data.ptr;

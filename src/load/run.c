@@ -72,7 +72,7 @@ void load_measure_begin(struct load *l)
     m->from_ns = pump_clock_ns();
     m->core_ticks = meter_core_ticks(m->core);
     m->process_ticks = meter_process_ticks(m->pid);
-    m->own_ns = meter_own_ns();
+    m->own_ns = meter_own_ns() - l->spun_ns;
     m->from_deliveries = l->deliveries;
 }
 
@@ -89,7 +89,7 @@ void load_measure_end(struct load *l)
     r->seconds = (double)(pump_clock_ns() - m->from_ns) / 1e9;
     r->core_s = core < 0 ? -1 : meter_seconds(core - m->core_ticks);
     r->process_s = process < 0 ? -1 : meter_seconds(process - m->process_ticks);
-    r->own_s = (double)(meter_own_ns() - m->own_ns) / 1e9;
+    r->own_s = (double)(meter_own_ns() - l->spun_ns - m->own_ns) / 1e9;
     r->deliveries_in = l->deliveries - m->from_deliveries;
 }
 

@@ -86,7 +86,7 @@ test('every scenario names hubs that there are, and says why others are left out
 
 test('all of it takes less than 45 minutes with 5 runs', () => {
   const total = Object.values(SCENARIOS).reduce((sum, one) => sum + estimate(one, one.hubs, { runs: 5 }), 0);
-  assert.ok(total < 42 * 60, `${total / 60} minutes`);
+  assert.ok(total < 45 * 60, `${total / 60} minutes`);
 });
 
 test('a case is shortened and made smaller as asked', () => {
@@ -129,8 +129,8 @@ test('figures are judged by the targets of their way of sending', () => {
   const uring = judge(one, data, 'uring');
   assert.deepEqual([uring.spread.low, uring.spread.high, uring.met], [0.75, 0.9, true]);
   assert.equal(judge(one, data, 'plain').met, false);
-  assert.equal(judge(figure('floor'), data, 'uring').met, true);
-  assert.equal(judge(figure('floor'), data, 'plain').met, false);
+  assert.equal(judge(figure('one at a time, 1,000 subscribers, to the floor'), data, 'uring').met, true);
+  assert.equal(judge(figure('one at a time, 1,000 subscribers, to the floor'), data, 'plain').met, false);
   assert.deepEqual(judge(figure('highest rate held'), data, 'uring'), { spread: null, met: null });
   assert.equal(judge(figure('highest rate held'), { scenarios: { capacity: scenario([entry(1, 'uws', { rate_held: 100 }),
     entry(1, 'clairon-uring', { rate_held: 131 })]) } }, 'uring').met, true);
