@@ -158,7 +158,8 @@ static void count(struct worker *w)
     w->counted = now;
 }
 
-static void hand_out(struct worker *w, int64_t begin_us)
+// Of what had come by `seen`.
+static void hand_out(struct worker *w, int64_t begin_us, uint64_t seen)
 {
     w->due = false;
     enum fanout_more more = fanout_run(w->hub.fanout);
@@ -168,7 +169,7 @@ static void hand_out(struct worker *w, int64_t begin_us)
         worker_moved(w);
     }
     if (fanout_stats(w->hub.fanout).runs != w->counted.runs) {
-        pace_note(&w->pace, begin_us, clock_mono_us());
+        pace_note(&w->pace, begin_us, clock_mono_us(), seen);
     }
     count(w);
 }
@@ -180,8 +181,9 @@ static void on_turn(struct loop_hook *h)
         return;
     }
     int64_t now_us = clock_mono_us();
-    if (w->full || pace_is_due(&w->pace, now_us)) {
-        hand_out(w, now_us);
+    uint64_t seen = memlog_visible(w->hub.realm->log);
+    if (w->full || pace_is_due(&w->pace, now_us, seen)) {
+        hand_out(w, now_us, seen);
     } else if (!timer_armed(&w->pace_timer)) {
         loop_timer_after(w->loop, &w->pace_timer, pace_wait_ms(&w->pace, now_us));
     }
