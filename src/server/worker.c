@@ -158,8 +158,12 @@ static void count(struct worker *w)
     w->counted = now;
 }
 
-// Of what had come by `seen`.
-static void hand_out(struct worker *w, int64_t begin_us, uint64_t seen)
+static void see(struct worker *w)
+{
+    pace_saw(&w->pace, memlog_visible(w->hub.realm->log));
+}
+
+static void hand_out(struct worker *w, int64_t begin_us)
 {
     w->due = false;
     enum fanout_more more = fanout_run(w->hub.fanout);
@@ -169,7 +173,8 @@ static void hand_out(struct worker *w, int64_t begin_us, uint64_t seen)
         worker_moved(w);
     }
     if (fanout_stats(w->hub.fanout).runs != w->counted.runs) {
-        pace_note(&w->pace, begin_us, clock_mono_us(), seen);
+        pace_note(&w->pace, begin_us, clock_mono_us());
+        see(w);
     }
     count(w);
 }
@@ -181,9 +186,9 @@ static void on_turn(struct loop_hook *h)
         return;
     }
     int64_t now_us = clock_mono_us();
-    uint64_t seen = memlog_visible(w->hub.realm->log);
-    if (w->full || pace_is_due(&w->pace, now_us, seen)) {
-        hand_out(w, now_us, seen);
+    see(w);
+    if (w->full || pace_is_due(&w->pace, now_us)) {
+        hand_out(w, now_us);
     } else if (!timer_armed(&w->pace_timer)) {
         loop_timer_after(w->loop, &w->pace_timer, pace_wait_ms(&w->pace, now_us));
     }
