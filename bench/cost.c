@@ -108,8 +108,11 @@ static void ask_again(struct ask *a)
 
 static void run(struct world *w)
 {
-    while (fanout_run(w->fanout) != FANOUT_REST) {
-    }
+    bool more;
+    do {
+        more = fanout_run(w->fanout, 256) != FANOUT_REST;
+        more = fanout_read_on(w->fanout) || more;
+    } while (more);
 }
 
 static void topic_name(char out[32], unsigned number)

@@ -79,7 +79,7 @@ void read_req_run(struct read_req *r, struct store_reader *reader);
 struct ask {
     void (*read)(struct ask *a, struct read_req *r);
     void (*snapshot)(struct ask *a, struct snapshot_req *r);
-    // A session wants fanout_run soon, though the log did not move. On the worker's thread.
+    // A session wants fanout_read_on soon. On the worker's thread.
     void (*again)(struct ask *a);
 };
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A worker's end of the log: windows of events, and who is to have which of them.
+// A worker's end of the log: a window of events, who is to have which of them, and a queue of those
+// who are. A session stands in the queue once, however many events it is to have; what comes while
+// it stands there goes along. So an event that comes in the middle of a lap still reaches the rest
+// of the queue in it, and the others in the next: nobody waits for longer than a lap.
 #include "hub/fanout.h"
 
 #include "base/assert.h"
@@ -33,18 +36,30 @@ struct fanout *fanout_new(struct realm *realm, struct ask *ask)
     return f;
 }
 
+// Events that nobody is to have any more leave the window.
+static void drop_done(struct fanout *f)
+{
+    struct window *w = &f->window;
+    while (!window_is_empty(w) && f->served >= f->done_at[w->first % WINDOW_EVENTS]) {
+        window_drop(w);
+    }
+}
+
 static void free_slots(struct fanout *f)
 {
     ASSERT(f->stats.sessions == 0);
     mem_free(f->live);
     mem_free(f->by_slot);
     mem_free(f->variant_of);
-    mem_free(f->dirty);
+    mem_free(f->queue);
     f->live = NULL;
     f->by_slot = NULL;
     f->variant_of = NULL;
-    f->dirty = NULL;
+    f->queue = NULL;
     f->slots_cap = f->slots_top = 0;
+    f->served += f->queued;
+    f->queue_at = f->queued = f->lap_left = 0;
+    drop_done(f);
     f->free_slot = SLOT_NONE;
 }
 
@@ -67,6 +82,21 @@ void fanout_free(struct fanout *f)
 
 // --- slots ---
 
+static int grow_queue(struct fanout *f, size_t cap)
+{
+    uint32_t *queue = mem_try_alloc(cap * sizeof(*queue));
+    if (!queue) {
+        return -E_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < f->queued; i++) {
+        queue[i] = f->queue[(f->queue_at + i) % f->slots_cap];
+    }
+    mem_free(f->queue);
+    f->queue = queue;
+    f->queue_at = 0;
+    return 0;
+}
+
 static int grow_slots(struct fanout *f)
 {
     size_t cap = f->slots_cap + f->slots_cap / 4;
@@ -77,9 +107,7 @@ static int grow_slots(struct fanout *f)
     f->by_slot = by_slot ? by_slot : f->by_slot;
     uint8_t *variant_of = mem_try_realloc(f->variant_of, cap * sizeof(*variant_of));
     f->variant_of = variant_of ? variant_of : f->variant_of;
-    uint32_t *dirty = mem_try_realloc(f->dirty, cap * sizeof(*dirty));
-    f->dirty = dirty ? dirty : f->dirty;
-    if (!live || !by_slot || !variant_of || !dirty || cap >= SLOT_NONE) {
+    if (!live || !by_slot || !variant_of || cap >= SLOT_NONE || grow_queue(f, cap) != 0) {
         return -E_NO_MEMORY; // those that grew are used next time
     }
     f->slots_cap = (uint32_t)cap;
@@ -104,45 +132,55 @@ int fanout_take_slot(struct fanout *f, struct session *s)
     return 0;
 }
 
+static void free_slot(struct fanout *f, uint32_t slot)
+{
+    f->live[slot] = (struct live){.mask = f->free_slot, .port = LIVE_NOT};
+    f->free_slot = slot;
+}
+
 void fanout_give_slot(struct fanout *f, struct session *s)
 {
-    ASSERT(f->dirty_count == 0);
-    f->live[s->slot] = (struct live){.mask = f->free_slot, .port = LIVE_NOT};
     f->by_slot[s->slot] = NULL;
-    f->free_slot = s->slot;
+    if (f->live[s->slot].port & LIVE_QUEUED) {
+        f->live[s->slot].port = LIVE_NOT | LIVE_QUEUED; // free when the queue comes to it
+    } else {
+        free_slot(f, s->slot);
+    }
     f->stats.sessions--;
     if (f->stats.sessions == 0) {
         free_slots(f);
     }
 }
 
-// --- a window: first who is to have what ---
-
-static void mark_all(struct fanout *f, const struct topic *t, uint64_t bit)
+uint64_t fanout_position_of(const struct fanout *f, uint32_t slot)
 {
-    const uint32_t *slots = topic_subscribers(t);
-    for (uint32_t i = 0; i < t->count; i++) {
-        struct live *l = &f->live[slots[i]];
-        if (!l->mask) {
-            f->dirty[f->dirty_count++] = slots[i];
-        }
-        l->mask |= bit;
+    uint64_t mask = f->live[slot].mask;
+    return mask ? window_oldest(&f->window, mask)->id - 1 : f->position;
+}
+
+// --- first who is to have what ---
+
+static void put_mark(struct fanout *f, uint32_t slot, uint64_t bit)
+{
+    struct live *l = &f->live[slot];
+    if (l->port & LIVE_NOT) {
+        return; // it reads on by itself
+    }
+    l->mask |= bit;
+    if (!(l->port & LIVE_QUEUED)) {
+        l->port |= LIVE_QUEUED;
+        uint32_t at = f->queue_at + f->queued++;
+        f->queue[at < f->slots_cap ? at : at - f->slots_cap] = slot;
     }
 }
 
-// All but the session that sent it.
-static void mark_others(struct fanout *f, const struct topic *t, uint64_t bit, uint64_t origin)
+static void mark_topic(struct fanout *f, const struct topic *t, uint64_t bit, uint64_t origin)
 {
     const uint32_t *slots = topic_subscribers(t);
     for (uint32_t i = 0; i < t->count; i++) {
-        struct live *l = &f->live[slots[i]];
-        if (f->by_slot[slots[i]]->id == origin) {
-            continue;
+        if (origin == 0 || f->by_slot[slots[i]]->id != origin) { // not to whom it came from
+            put_mark(f, slots[i], bit);
         }
-        if (!l->mask) {
-            f->dirty[f->dirty_count++] = slots[i];
-        }
-        l->mask |= bit;
     }
 }
 
@@ -151,18 +189,33 @@ static void mark(struct fanout *f, struct event *e)
     uint64_t bit = 0;
     for (unsigned i = 0; i < e->topics_count; i++) {
         const struct topic *t = topics_find(&f->topics, e->topics[i].name, e->topics[i].hash);
-        if (!t) {
-            continue;
-        }
-        if (!bit) {
+        if (t && !bit) {
             bit = window_add(&f->window, e);
         }
-        if (e->origin) {
-            mark_others(f, t, bit, e->origin);
-        } else {
-            mark_all(f, t, bit);
+        if (t) {
+            mark_topic(f, t, bit, e->origin);
         }
     }
+    if (bit) {
+        f->done_at[__builtin_ctzll(bit)] = f->served + f->queued;
+    }
+}
+
+// False: the window is full, and there may be more.
+static bool mark_news(struct fanout *f)
+{
+    // First the mark, then the entries: all up to the mark are seen.
+    uint64_t visible = memlog_visible(f->realm->log);
+    for (unsigned i = 0; i < RUN_ENTRIES && !window_is_full(&f->window); i++) {
+        struct event *e = memlog_next(&f->reader);
+        if (!e) {
+            f->position = visible > f->position ? visible : f->position;
+            return true;
+        }
+        mark(f, e);
+        f->position = e->id;
+    }
+    return false;
 }
 
 // --- and then to each its run ---
@@ -185,17 +238,32 @@ static void find_share(struct fanout *f, uint64_t mask, unsigned variant, struct
                           .shown = !run || rcbuf_str(run).len > 0};
 }
 
-static void hand_out(struct fanout *f)
+static uint32_t take_queued(struct fanout *f)
+{
+    uint32_t slot = f->queue[f->queue_at];
+    f->queue_at = f->queue_at + 1 < f->slots_cap ? f->queue_at + 1 : 0;
+    f->queued--;
+    f->lap_left--;
+    f->served++;
+    return slot;
+}
+
+static void serve(struct fanout *f, unsigned sends_max)
 {
     struct share share = {0};
-    for (uint32_t i = 0; i < f->dirty_count; i++) {
-        uint32_t slot = f->dirty[i];
+    for (unsigned i = 0; i < sends_max && f->lap_left > 0; i++) {
+        uint32_t slot = take_queued(f);
         struct live *l = &f->live[slot];
         uint64_t mask = l->mask;
         unsigned variant = f->variant_of[slot];
         l->mask = 0;
-        if (l->port & LIVE_NOT) {
-            continue; // behind: it reads on by itself
+        l->port &= ~LIVE_QUEUED;
+        if (!f->by_slot[slot]) {
+            free_slot(f, slot);
+            continue;
+        }
+        if (mask == 0) {
+            continue; // it fell behind meanwhile
         }
         if (mask != share.mask || variant != share.variant) {
             find_share(f, mask, variant, &share);
@@ -206,32 +274,24 @@ static void hand_out(struct fanout *f)
         }
         f->stats.deliveries += share.events;
     }
-    f->dirty_count = 0;
-    window_clear(&f->window);
 }
 
-static enum fanout_more run_window(struct fanout *f)
+enum fanout_more fanout_run(struct fanout *f, unsigned sends_max)
 {
-    // First the mark, then the entries: all up to the mark are seen.
-    uint64_t visible = memlog_visible(f->realm->log);
-    enum fanout_more more = FANOUT_FULL;
-    for (unsigned i = 0; i < RUN_ENTRIES && !window_is_full(&f->window); i++) {
-        struct event *e = memlog_next(&f->reader);
-        if (!e) {
-            f->position = visible > f->position ? visible : f->position;
-            more = FANOUT_REST;
-            break;
-        }
-        mark(f, e);
-        f->position = e->id;
+    bool all = mark_news(f);
+    if (f->lap_left == 0) {
+        f->lap_left = f->queued;
     }
-    hand_out(f);
-    return more;
+    serve(f, sends_max);
+    drop_done(f);
+    if (f->lap_left > 0) {
+        return FANOUT_LAP;
+    }
+    return !all ? FANOUT_FULL : f->queued > 0 ? FANOUT_NEXT : FANOUT_REST;
 }
 
-enum fanout_more fanout_run(struct fanout *f)
+bool fanout_read_on(struct fanout *f)
 {
-    enum fanout_more more = run_window(f);
     // Those put back during this round wait for the next one.
     struct list round;
     list_init(&round);
@@ -245,12 +305,12 @@ enum fanout_more fanout_run(struct fanout *f)
             session_wake(s);
         }
     }
-    return more == FANOUT_REST && !list_empty(&f->runnable) ? FANOUT_MORE : more;
+    return !list_empty(&f->runnable);
 }
 
 bool fanout_has_news(const struct fanout *f)
 {
-    return memlog_visible(f->realm->log) > f->position;
+    return f->queued > 0 || memlog_visible(f->realm->log) > f->position;
 }
 
 bool fanout_idle(const struct fanout *f)
@@ -286,10 +346,7 @@ struct fanout_memory fanout_memory(const struct fanout *f)
 {
     size_t slot =
         sizeof(struct live) + sizeof(struct session *) + sizeof(uint8_t) + sizeof(uint32_t);
-    size_t frames = f->encoded.bytes + f->gathered.cap + pages_bytes(f);
-    for (unsigned i = 0; i < SINK_VARIANTS_MAX; i++) {
-        frames += f->window.segments[i].bytes.cap;
-    }
+    size_t frames = f->window.frames_bytes + f->encoded.bytes + f->gathered.cap + pages_bytes(f);
     return (struct fanout_memory){.sessions = pool_bytes(&f->sessions) + f->subs_bytes +
                                               f->slots_cap * slot,
                                   .topics = topics_bytes(&f->topics),

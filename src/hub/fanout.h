@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One worker's end of the log. It reads the memory log at its own pace, a window of events at a
-// time, marks which session is to have which of them, and then hands each session its run: one
-// send, whatever the number of events and topics. It keeps the table from topics to sessions, and
+// One worker's end of the log. It reads the memory log at its own pace, marks which session is to
+// have which events, and hands each session its run in turn: one send, whatever the number of
+// events and topics. It keeps the table from topics to sessions, and
 // lets sessions that are behind read on. One thread.
 #ifndef CLAIRON_HUB_FANOUT_H
 #define CLAIRON_HUB_FANOUT_H
@@ -21,13 +21,17 @@ void fanout_free(struct fanout *f); // sessions first, and fanout_idle
 
 enum fanout_more {
     FANOUT_REST, // nothing to do until the log moves
-    FANOUT_MORE, // sessions that are behind want to read on
-    FANOUT_FULL, // the window was full: the next one is waiting
+    FANOUT_LAP,  // there is more of this lap
+    FANOUT_NEXT, // the lap is over, and sessions are waiting for the next
+    FANOUT_FULL, // and so is more of the log, for which the window had no room
 };
-// One window, and a turn for each session that is behind. Called when the memory log moved, and
-// after ask.again.
-enum fanout_more fanout_run(struct fanout *f);
-// Does the log hold anything that fanout_run has not come to?
+// Looks at what is new, then serves the lap under way, or begins one of all who are to have
+// something: at most so many sends. Called when the memory log moved, and until FANOUT_REST.
+enum fanout_more fanout_run(struct fanout *f, unsigned sends_max);
+// A turn for each session that is behind and wants to read on, after ask.again. True: some want
+// another.
+bool fanout_read_on(struct fanout *f);
+// Is there anything for fanout_run to do?
 bool fanout_has_news(const struct fanout *f);
 bool fanout_idle(const struct fanout *f); // no read or snapshot under way
 uint64_t fanout_position(const struct fanout *f);

@@ -54,11 +54,13 @@ static inline struct sub *session_subs(struct session *s)
 
 // What fan-out touches of a session, four to a cache line.
 struct live {
-    uint64_t mask;  // events of the window that it is to have
-    uintptr_t port; // with LIVE_NOT while there is none, or while the session is behind
+    uint64_t mask;  // events of the window that it is still to have
+    uintptr_t port; // and the flags
 };
 
-#define LIVE_NOT ((uintptr_t)1)
+#define LIVE_NOT    ((uintptr_t)1) // there is no port, or the session is behind
+#define LIVE_QUEUED ((uintptr_t)2) // its slot stands in the queue
+#define LIVE_FLAGS  (LIVE_NOT | LIVE_QUEUED)
 
 struct fanout {
     struct realm *realm;
@@ -70,8 +72,12 @@ struct fanout {
     struct live *live;
     struct session **by_slot; // NULL: free
     uint8_t *variant_of;
-    uint32_t *dirty; // slots whose mask is not 0
-    uint32_t dirty_count, slots_cap, slots_top, free_slot;
+    uint32_t *queue; // a ring of the slots to be served, each at most once
+    uint32_t slots_cap, slots_top, free_slot;
+    uint32_t queue_at, queued;
+    uint32_t lap_left;               // of the queue, in the lap under way
+    uint64_t served;                 // slots taken out of the queue, ever
+    uint64_t done_at[WINDOW_EVENTS]; // by bit: `served` when nobody is to have the event any more
     const struct sink_ops *ops[SINK_VARIANTS_MAX]; // by number of the variant
     struct window window;
     // For sessions that read on by themselves.
@@ -89,7 +95,9 @@ struct fanout {
 // fanout.c
 #define SLOT_NONE UINT32_MAX
 int fanout_take_slot(struct fanout *f, struct session *s) MUST_CHECK; // sets s->slot
-void fanout_give_slot(struct fanout *f, struct session *s);
+void fanout_give_slot(struct fanout *f, struct session *s);           // it is behind
+// What a live session was given up to.
+uint64_t fanout_position_of(const struct fanout *f, uint32_t slot);
 
 // session.c
 void session_stop(struct session *s);    // LIVE -> BEHIND at the worker's position

@@ -15,6 +15,7 @@
 #include "hub/fanout_int.h"
 
 #define PEERS 8
+#define SENDS 100 // in a turn: more than there are peers
 
 // A client that writes down what it is given: "<id>" for each event, "[id]" for one in a bracket,
 // and words for the rest.
@@ -180,8 +181,11 @@ static int tear_down(void **state)
 
 static void run(struct rig *r)
 {
-    while (fanout_run(r->fanout) != FANOUT_REST) {
-    }
+    bool more;
+    do {
+        more = fanout_run(r->fanout, SENDS) != FANOUT_REST;
+        more = fanout_read_on(r->fanout) || more;
+    } while (more);
 }
 
 static struct peer *join(struct rig *r, unsigned i, const char *topic, const char *second)
@@ -236,7 +240,7 @@ static void test_window(void **state)
     publish(r, 103, "c", NULL);
     publish(r, 105, "b", NULL);
     assert_true(fanout_has_news(r->fanout));
-    assert_int_equal(fanout_run(r->fanout), FANOUT_REST);
+    assert_int_equal(fanout_run(r->fanout, SENDS), FANOUT_REST);
     assert_string_equal(a->got, "<101><102>");
     assert_string_equal(ab->got, "<101><102><105>");
     assert_string_equal(b->got, "<102><105>");
@@ -252,11 +256,88 @@ static void test_full_window(void **state)
     for (uint64_t id = 101; id <= 100 + WINDOW_EVENTS + 1; id++) {
         publish(r, id, "a", NULL);
     }
-    assert_int_equal(fanout_run(r->fanout), FANOUT_FULL);
+    assert_int_equal(fanout_run(r->fanout, SENDS), FANOUT_FULL);
     assert_int_equal(a->runs, 1);
     assert_int_equal(fanout_position(r->fanout), 100 + WINDOW_EVENTS);
-    assert_int_equal(fanout_run(r->fanout), FANOUT_REST);
+    assert_int_equal(fanout_run(r->fanout, SENDS), FANOUT_REST);
     assert_int_equal(a->runs, 2);
+}
+
+// What comes in the middle of a lap goes along to those who still wait, and to the others in the
+// next.
+static void test_laps(void **state)
+{
+    struct rig *r = *state;
+    for (unsigned i = 0; i < 4; i++) {
+        (void)join(r, i, "a", NULL);
+    }
+    publish(r, 101, "a", NULL);
+    assert_int_equal(fanout_run(r->fanout, 2), FANOUT_LAP);
+    publish(r, 102, "a", NULL);
+    assert_int_equal(session_position(r->peers[0].session), 101);
+    assert_int_equal(session_position(r->peers[3].session), 100);
+    assert_int_equal(fanout_run(r->fanout, 2), FANOUT_NEXT);
+    assert_string_equal(r->peers[0].got, "<101>");
+    assert_string_equal(r->peers[1].got, "<101>");
+    assert_string_equal(r->peers[2].got, "<101><102>");
+    assert_string_equal(r->peers[3].got, "<101><102>");
+    assert_int_equal(r->peers[3].runs, 1);
+    assert_true(fanout_has_news(r->fanout));
+    assert_int_equal(fanout_run(r->fanout, 2), FANOUT_REST);
+    assert_string_equal(r->peers[0].got, "<101><102>");
+    assert_string_equal(r->peers[1].got, "<101><102>");
+    assert_false(fanout_has_news(r->fanout));
+}
+
+// Whatever happens to a session that stands in the queue, it gets each event once or not at all.
+static void test_changes_within_a_lap(void **state)
+{
+    struct rig *r = *state;
+    struct peer *first = join(r, 0, "a", NULL), *held = join(r, 1, "a", NULL),
+                *left = join(r, 2, "a", "b"), *gone = join(r, 3, "a", NULL),
+                *again = join(r, 4, "a", NULL);
+    publish(r, 101, "a", NULL);
+    publish(r, 102, "b", NULL);
+    assert_int_equal(fanout_run(r->fanout, 1), FANOUT_LAP);
+    session_hold(held->session);
+    assert_int_equal(session_position(held->session), 100);
+    assert_true(session_unsubscribe(left->session, STR("a")));
+    session_free(gone->session);
+    gone->session = NULL;
+    session_hold(again->session);
+    session_writable(again->session);
+    (void)fanout_read_on(r->fanout); // before the queue comes to it
+    struct peer *taken = join(r, 5, "a", NULL);
+    publish(r, 103, "a", NULL);
+    run(r);
+    session_writable(held->session);
+    run(r);
+    assert_string_equal(first->got, "<101><103>");
+    assert_string_equal(held->got, "<101><103>");
+    assert_string_equal(left->got, "<102>"); // 101 was on the topic it left
+    assert_string_equal(again->got, "<101><103>");
+    assert_string_equal(taken->got, "<103>");
+}
+
+// The window slides: what all have had makes room.
+static void test_sliding(void **state)
+{
+    struct rig *r = *state;
+    struct peer *a = join(r, 0, "a", NULL), *b = join(r, 1, "a", NULL);
+    uint64_t id = 100;
+    for (unsigned i = 0; i < 5 * WINDOW_EVENTS; i++) {
+        publish(r, ++id, "a", NULL);
+        (void)fanout_run(r->fanout, 1); // never both in one turn
+        assert_true(a->len < sizeof(a->got) - 100);
+        if (i % 16 == 15) {
+            while (fanout_run(r->fanout, 1) != FANOUT_REST) {
+            }
+            assert_int_equal(session_position(a->session), id);
+            assert_int_equal(session_position(b->session), id);
+            assert_string_equal(a->got, b->got);
+            a->len = b->len = 0;
+        }
+    }
 }
 
 static void test_origin(void **state)
@@ -377,10 +458,10 @@ static void test_runs_bounded(void **state)
         e->type = STR("large");
         append(r, e);
     }
-    (void)fanout_run(r->fanout);
+    (void)fanout_run(r->fanout, SENDS);
     session_writable(a->session);
     assert_true(memlog_evicted_to(r->realm.log) <= 100);
-    assert_int_equal(fanout_run(r->fanout), FANOUT_MORE);
+    assert_true(fanout_read_on(r->fanout));
     assert_int_equal(a->runs, 1);
     assert_string_equal(a->got + a->len - 5, "<122>");
     run(r);
@@ -475,7 +556,7 @@ static void test_no_memory(void **state)
     struct peer *a = join(r, 0, "a", NULL);
     publish(r, 101, "a", NULL);
     mem_fail_nth(1);
-    (void)fanout_run(r->fanout);
+    (void)fanout_run(r->fanout, SENDS);
     mem_fail_nth(0);
     assert_true(a->gone); // it would miss something
     struct peer *b = &r->peers[1];
@@ -502,6 +583,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_window),
         TEST(test_full_window),
+        TEST(test_laps),
+        TEST(test_changes_within_a_lap),
+        TEST(test_sliding),
         TEST(test_origin),
         TEST(test_leaving),
         TEST(test_many_topics),

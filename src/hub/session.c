@@ -14,6 +14,7 @@ void session_go_live(struct session *s)
 {
     ASSERT(s->state == SESSION_BEHIND && !s->blocked && s->position == s->fanout->position);
     s->state = SESSION_LIVE;
+    ASSERT(s->fanout->live[s->slot].mask == 0);
     s->fanout->live[s->slot].port &= ~LIVE_NOT;
     s->fanout->stats.behind--;
 }
@@ -21,9 +22,11 @@ void session_go_live(struct session *s)
 void session_stop(struct session *s)
 {
     if (s->state == SESSION_LIVE) {
+        struct live *live = &s->fanout->live[s->slot];
         s->state = SESSION_BEHIND;
-        s->position = s->fanout->position;
-        s->fanout->live[s->slot].port |= LIVE_NOT;
+        s->position = fanout_position_of(s->fanout, s->slot);
+        live->mask = 0;
+        live->port |= LIVE_NOT;
         s->fanout->stats.behind++;
     }
 }
@@ -167,10 +170,15 @@ bool session_unsubscribe(struct session *s, struct str topic)
         return true;
     }
     struct sub *sub = session_sub(s, topic);
-    if (sub) {
-        session_part(s, (unsigned)(sub - session_subs(s)));
+    if (!sub) {
+        return false;
     }
-    return sub != NULL;
+    if (s->state == SESSION_LIVE && s->fanout->live[s->slot].mask != 0) {
+        session_stop(s); // what it is still to have may be of this topic
+        session_wake(s);
+    }
+    session_part(s, (unsigned)(sub - session_subs(s)));
+    return true;
 }
 
 bool session_is_on(struct session *s, struct str topic)
@@ -214,13 +222,13 @@ struct session *session_new(struct fanout *f, struct principal *p, const struct 
 void session_set_port(struct session *s, void *port)
 {
     uintptr_t at = (uintptr_t)port;
-    ASSERT(port && !(at & LIVE_NOT) && !session_port(s));
+    ASSERT(port && !(at & LIVE_FLAGS) && !session_port(s));
     s->fanout->live[s->slot].port = s->state == SESSION_LIVE ? at : at | LIVE_NOT;
 }
 
 void *session_port(const struct session *s)
 {
-    return (void *)(s->fanout->live[s->slot].port & ~LIVE_NOT);
+    return (void *)(s->fanout->live[s->slot].port & ~LIVE_FLAGS);
 }
 
 const struct sink_ops *session_ops(const struct session *s)
@@ -256,7 +264,7 @@ uint64_t session_id(const struct session *s)
 
 uint64_t session_position(const struct session *s)
 {
-    return s->state == SESSION_LIVE ? s->fanout->position : s->position;
+    return s->state == SESSION_LIVE ? fanout_position_of(s->fanout, s->slot) : s->position;
 }
 
 struct principal *session_principal(const struct session *s)

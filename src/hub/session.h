@@ -31,8 +31,8 @@ struct session;
 // on the principal.
 struct session *session_new(struct fanout *f, struct principal *p, const struct sink_ops *ops,
                             void *sink) MUST_CHECK;
-// Where runs go: what the variant's `send` is given; at an even address. Once, before the first
-// subscription.
+// Where runs go: what the variant's `send` is given; at an address that 4 divides. Once, before the
+// first subscription.
 void session_set_port(struct session *s, void *port);
 // At once; the sink is not called again (brackets under way end by bracket_done from in here).
 void session_free(struct session *s);

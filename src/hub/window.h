@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A window: the events that a worker hands out together, and the bytes they are for each variant.
+// The window that slides over the log: the events that a worker is handing out, and the bytes they
+// are for each variant.
 //
-// Bit i of a mask stands for the i-th event of the window, so bits are in id order. For a (variant,
-// mask) there is one *run*: the frames of those events one behind the other. An event is encoded
-// when the first run that holds it is asked for; a run is put together once and shared. One thread.
+// Each event has a bit; a mask says which of them. Bits are given in turn, so one is free again
+// when its event has left. For a (variant, mask) there is one *run*: the frames of those events in
+// id order, one behind the other. An event is encoded when the first run that holds it is asked
+// for; a run is put together once and shared. One thread.
 #ifndef CLAIRON_HUB_WINDOW_H
 #define CLAIRON_HUB_WINDOW_H
 
@@ -18,43 +20,48 @@
 
 #define WINDOW_EVENTS 64
 
-// The frames of the window's events for one variant, in the order in which they were needed.
-struct window_segment {
-    struct buf bytes;
-    uint64_t encoded; // which events are in it
-    uint32_t from[WINDOW_EVENTS], len[WINDOW_EVENTS];
+// The frames of each event for one variant.
+struct window_frames {
+    struct rcbuf *of[WINDOW_EVENTS];
+    uint64_t encoded; // which events have them
 };
 
 // Runs remembered. More distinct masks than that (clients on many topics each) take turns.
 #define WINDOW_RUNS 256
 
 struct window_run {
-    uint64_t mask; // 0: none
+    uint64_t first; // number of its first event
+    uint64_t mask;  // of those from there on; 0: none
     const struct sink_variant *variant;
     struct rcbuf *bytes;
 };
 
+// Events are numbered as they come; the bit of one is its number modulo WINDOW_EVENTS.
 struct window {
     struct event *events[WINDOW_EVENTS]; // one reference each
-    unsigned count;
-    size_t bytes; // of their data
+    uint64_t first, next;                // numbers of the oldest, and of the next to come
+    size_t bytes;                        // of their data
+    size_t frames_bytes;
     uint64_t epoch;
-    struct window_segment segments[SINK_VARIANTS_MAX];
-    uint32_t used; // variants whose segment holds something
+    struct window_frames frames[SINK_VARIANTS_MAX];
+    uint32_t used; // variants with frames
     struct window_run runs[WINDOW_RUNS];
     unsigned runs_used;
+    struct buf scratch;
 };
 
 void window_init(struct window *w, uint64_t epoch); // allocates nothing yet
 void window_fini(struct window *w);
-// Takes its own reference. Returns the event's bit.
+// Takes its own reference. Returns the event's bit. It must not be full.
 uint64_t window_add(struct window *w, struct event *e);
-// So much that it should be handed out before more is added?
+// So much that some of it should leave before more is added?
 bool window_is_full(const struct window *w);
-// Borrowed until window_clear. Empty when the variant shows none of these events; NULL without
-// memory.
+bool window_is_empty(const struct window *w);
+// The oldest event leaves; nobody may ask for a run with it any more.
+void window_drop(struct window *w);
+const struct event *window_oldest(const struct window *w, uint64_t mask);
+// Borrowed until the next one is asked for or an event leaves. Empty when the variant shows none of
+// these events; NULL without memory.
 struct rcbuf *window_run(struct window *w, const struct sink_variant *variant, uint64_t mask);
-// Ready for the next events. Keeps the memory of its segments, within bounds.
-void window_clear(struct window *w);
 
 #endif

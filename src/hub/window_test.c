@@ -84,9 +84,16 @@ static void test_runs(void **state)
     assert_int_equal(puts_done, 5);     // each once
     assert_run(&w, &data, 3, "dd");
     assert_ptr_equal(window_run(&w, &data, 3), window_run(&w, &data, 3));
-    window_clear(&w);
-    assert_int_equal(add(&w, 7, STR("d")), 1);
-    assert_run(&w, &odd, 1, "7;"); // nothing of the window before
+    for (unsigned i = 0; i < 4; i++) {
+        window_drop(&w);
+    }
+    assert_false(window_is_empty(&w));
+    assert_run(&w, &odd, 0x10, "5;");
+    window_drop(&w);
+    assert_true(window_is_empty(&w));
+    assert_int_equal(w.frames_bytes, 0);
+    assert_int_equal(add(&w, 7, STR("d")), 0x20);
+    assert_run(&w, &odd, 0x20, "7;");
     window_fini(&w);
 }
 
@@ -102,7 +109,9 @@ static void test_full(void **state)
     assert_true(window_is_full(&w));
     struct rcbuf *all = window_run(&w, &data, UINT64_MAX);
     assert_int_equal(rcbuf_str(all).len, WINDOW_EVENTS);
-    window_clear(&w);
+    while (!window_is_empty(&w)) {
+        window_drop(&w);
+    }
     static char large[LIMIT_RUN_BYTES];
     memset(large, 'x', sizeof(large));
     (void)add(&w, 100, str_make(large, sizeof(large)));
@@ -139,29 +148,52 @@ static void test_many_masks(void **state)
     window_fini(&w);
 }
 
+// Bits come round again; runs of events that left are not mistaken for those of others.
+static void test_sliding(void **state)
+{
+    (void)state;
+    struct window w;
+    uint64_t bits[3] = {0}, id = 0;
+    window_init(&w, 9);
+    for (unsigned i = 0; i < 10 * WINDOW_EVENTS; i++) {
+        if (i >= 3) {
+            window_drop(&w);
+        }
+        bits[i % 3] = add(&w, ++id, str_make("abcdefg" + i % 7, 1));
+        assert_int_equal(bits[i % 3], (uint64_t)1 << i % WINDOW_EVENTS);
+        if (i >= 2) {
+            char want[4] = {"abcdefg"[(i - 2) % 7], "abcdefg"[(i - 1) % 7], "abcdefg"[i % 7], 0};
+            assert_run(&w, &data, bits[0] | bits[1] | bits[2], want);
+            assert_run(&w, &data, bits[i % 3], want + 2);
+            assert_int_equal(window_oldest(&w, bits[i % 3] | bits[(i + 2) % 3])->id, id - 1);
+        }
+    }
+    window_fini(&w);
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
     struct window w;
     window_init(&w, 9);
     (void)add(&w, 1, STR("d"));
-    for (unsigned long n = 1; n <= 2; n++) { // the segment, then the run
-        mem_fail_nth(n);
-        assert_null(window_run(&w, &data, 1));
+    (void)add(&w, 2, STR("e"));
+    unsigned long failures = 0;
+    for (struct rcbuf *run = NULL; !run;) {
+        mem_fail_nth(++failures);
+        run = window_run(&w, &data, 3);
         mem_fail_nth(0);
-        window_clear(&w);
-        (void)add(&w, n + 1, STR("d"));
     }
-    assert_run(&w, &data, 1, "d");
+    assert_int_equal(failures, 4); // frames of the first, of the second, the run; then none
+    assert_run(&w, &data, 3, "de");
     window_fini(&w);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_runs),
-        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_many_masks),
+        cmocka_unit_test(test_runs),       cmocka_unit_test(test_full),
+        cmocka_unit_test(test_many_masks), cmocka_unit_test(test_sliding),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

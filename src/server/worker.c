@@ -19,6 +19,8 @@
 #include "server/pace.h"
 #include "server/pages.h"
 
+// So many sends before the worker turns to its sockets again.
+#define TURN_SENDS 256
 // How often gauges that must be counted are counted.
 #define COUNT_MS 1000
 // While stopping: how often to look whether everything has ended.
@@ -41,8 +43,11 @@ struct worker {
     struct acceptor *acceptor; // borrowed; NULL: another thread accepts
     struct loop_hook hook;
     struct pace pace;
-    bool due;  // somebody asked for fanout_run
-    bool full; // the last window was: the next one is waiting
+    bool due;  // sessions that are behind want to read on
+    bool lap;  // is under way
+    bool full; // the window was when the last lap ended: no waiting
+    int64_t lap_begin_us, lap_took_us;
+    uint64_t lap_runs; // before it
     struct timer pace_timer, count_timer, stop_timer;
     struct fanout_stats counted;
     struct mail wake_mail, drain_mail, stop_mail;
@@ -131,7 +136,6 @@ static void on_wake(struct mail *m)
 {
     // The hook at the end of this turn does the work.
     struct worker *w = CONTAINER_OF(m, struct worker, wake_mail);
-    w->due = true;
     atomic_store_explicit(&w->waking, false, memory_order_release);
 }
 
@@ -144,7 +148,9 @@ void worker_moved(struct worker *w)
 
 static void worker_again(struct ask *a)
 {
-    worker_moved(CONTAINER_OF(a, struct worker, ask));
+    struct worker *w = CONTAINER_OF(a, struct worker, ask);
+    w->due = true;
+    worker_moved(w);
 }
 
 static void count(struct worker *w)
@@ -163,34 +169,67 @@ static void see(struct worker *w)
     pace_saw(&w->pace, memlog_visible(w->hub.realm->log));
 }
 
-static void hand_out(struct worker *w, int64_t begin_us)
+// May a lap begin? If not yet, a timer brings the turn in which it may.
+static bool begin_lap(struct worker *w, int64_t now_us)
 {
-    w->due = false;
-    enum fanout_more more = fanout_run(w->hub.fanout);
-    sender_flush(w->sender);
+    see(w);
+    if (!w->full && !pace_is_due(&w->pace, now_us)) {
+        if (!timer_armed(&w->pace_timer)) {
+            loop_timer_after(w->loop, &w->pace_timer, pace_wait_ms(&w->pace, now_us));
+        }
+        return false;
+    }
+    w->lap = true;
+    w->lap_begin_us = now_us;
+    w->lap_took_us = 0;
+    w->lap_runs = fanout_stats(w->hub.fanout).runs;
+    return true;
+}
+
+static void end_lap(struct worker *w, enum fanout_more more)
+{
+    w->lap = false;
     w->full = more == FANOUT_FULL;
+    if (fanout_stats(w->hub.fanout).runs != w->lap_runs) {
+        pace_note(&w->pace, w->lap_begin_us, w->lap_begin_us + w->lap_took_us);
+        see(w);
+    }
+}
+
+static void hand_out(struct worker *w)
+{
+    int64_t begin_us = clock_mono_us();
+    if (!w->lap && !begin_lap(w, begin_us)) {
+        return;
+    }
+    enum fanout_more more = fanout_run(w->hub.fanout, TURN_SENDS);
+    sender_flush(w->sender);
+    w->lap_took_us += clock_mono_us() - begin_us;
+    if (more != FANOUT_LAP) {
+        end_lap(w, more);
+    }
     if (more != FANOUT_REST) {
         worker_moved(w);
     }
-    if (fanout_stats(w->hub.fanout).runs != w->counted.runs) {
-        pace_note(&w->pace, begin_us, clock_mono_us());
-        see(w);
-    }
-    count(w);
 }
 
 static void on_turn(struct loop_hook *h)
 {
     struct worker *w = CONTAINER_OF(h, struct worker, hook);
-    if (!w->due && !fanout_has_news(w->hub.fanout)) {
-        return;
+    bool read_on = w->due;
+    if (read_on) {
+        w->due = false;
+        if (fanout_read_on(w->hub.fanout)) {
+            worker_again(&w->ask);
+        }
+        sender_flush(w->sender);
     }
-    int64_t now_us = clock_mono_us();
-    see(w);
-    if (w->full || pace_is_due(&w->pace, now_us)) {
-        hand_out(w, now_us);
-    } else if (!timer_armed(&w->pace_timer)) {
-        loop_timer_after(w->loop, &w->pace_timer, pace_wait_ms(&w->pace, now_us));
+    bool news = fanout_has_news(w->hub.fanout);
+    if (news) {
+        hand_out(w);
+    }
+    if (news || read_on) {
+        count(w);
     }
 }
 

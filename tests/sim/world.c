@@ -311,7 +311,8 @@ static void crash(struct world *w)
 
 static bool run_worker(struct world *w, unsigned k)
 {
-    bool more = fanout_run(w->workers[k].fanout) != FANOUT_REST;
+    bool more = fanout_run(w->workers[k].fanout, 1 + below(w, 3)) != FANOUT_REST;
+    more = fanout_read_on(w->workers[k].fanout) || more;
     if (chance(w, 2)) {
         fanout_trim(w->workers[k].fanout);
     }
