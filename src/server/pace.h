@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PACE_PERCENT      160   // from begin to begin, of the time that the first of two took
+#define PACE_PERCENT      140   // from begin to begin, of the time that the first of two took
 #define PACE_US_MAX       10000 // but no longer
 #define PACE_BUSY_PERCENT 75    // of the time, if each arrival were handed out by itself
 #define PACE_IDLE_US      100000
