@@ -159,7 +159,7 @@ static void test_sliding(void **state)
         if (i >= 3) {
             window_drop(&w);
         }
-        bits[i % 3] = add(&w, ++id, str_make("abcdefg" + i % 7, 1));
+        bits[i % 3] = add(&w, ++id, str_make(&"abcdefg"[i % 7], 1));
         assert_int_equal(bits[i % 3], (uint64_t)1 << i % WINDOW_EVENTS);
         if (i >= 2) {
             char want[4] = {"abcdefg"[(i - 2) % 7], "abcdefg"[(i - 1) % 7], "abcdefg"[i % 7], 0};
