@@ -185,9 +185,8 @@ void course_rate(struct load *l)
     }
     load_measure_end(l);
     if (s.sent < s.bursts && !l->interrupts) {
-        load_problem(l, "of %llu events only %llu could be sent",
-                     (unsigned long long)(s.bursts * cfg->burst),
-                     (unsigned long long)(s.sent * cfg->burst));
+        unsigned long long events = s.bursts * cfg->burst, sent = s.sent * cfg->burst;
+        load_problem(l, "of %llu events only %llu could be sent", events, sent);
         l->result->cut_short = true;
     }
 }

@@ -139,7 +139,7 @@ void ws_inflater_free(struct ws_inflater *f)
 // input is used up and nothing more comes out.
 static int step(struct ws_inflater *f, size_t want, struct buf *out)
 {
-    unsigned char over; // where the byte goes that is one too many
+    unsigned char over = 0; // where the byte goes that is one too many
     size_t room = out->max - out->len;
     want = want < room ? want : room;
     char *to = want > 0 ? buf_reserve(out, want) : NULL;
