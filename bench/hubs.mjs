@@ -23,10 +23,12 @@ function plainWords(url, { mode }) {
 }
 
 // Clairon's subscribers choose their topics, and events come by POST, on several connections at a rate so that one is
-// free whenever the next is due: the rest is as the generator has it by itself.
+// free whenever the next is due: the rest is as the generator has it by itself. A storm of connections is about
+// accepting and upgrading alone, as it is for the others.
 function ownWords(url, { mode }) {
   const publishing = ['--publish', `${url}/api/v1/publish`, '--publishers', mode === 'rate' ? '8' : '1'];
-  return ['--subscribe', `${url.replace('http', 'ws')}/ws`, '--topics-extra', '1', ...(publishes(mode) ? publishing : [])];
+  const topics = mode === 'connect' ? ['--on-open', '', '--ready', ''] : ['--topics-extra', '1'];
+  return ['--subscribe', `${url.replace('http', 'ws')}/ws`, ...topics, ...(publishes(mode) ? publishing : [])];
 }
 
 const publishes = (mode) => mode === 'serial' || mode === 'rate';
