@@ -2,7 +2,6 @@
 // Listening sockets and the handing over of what they accept.
 #include "net/listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -34,7 +33,7 @@ struct listener {
     struct loop_watch watch;
     bool loopback;
     uint16_t port;
-    char text[INET6_ADDRSTRLEN + 10];
+    char text[NET_ADDR_TEXT_BYTES];
 };
 
 struct acceptor {
@@ -57,23 +56,12 @@ union address {
     struct sockaddr_in6 in6;
 };
 
-static bool is_loopback(const union address *a)
-{
-    if (a->any.sa_family == AF_INET) {
-        return ntohl(a->in4.sin_addr.s_addr) >> 24 == 127;
-    }
-    return a->any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
-}
-
 static void describe(struct listener *l, const union address *a)
 {
-    char host[INET6_ADDRSTRLEN];
-    bool v6 = a->any.sa_family == AF_INET6;
-    const void *ip = v6 ? (const void *)&a->in6.sin6_addr : (const void *)&a->in4.sin_addr;
-    l->loopback = is_loopback(a);
-    l->port = ntohs(v6 ? a->in6.sin6_port : a->in4.sin_port);
-    inet_ntop(a->any.sa_family, ip, host, sizeof(host));
-    snprintf(l->text, sizeof(l->text), v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)l->port);
+    struct net_addr addr = net_addr_of_sockaddr(&a->any);
+    l->loopback = net_addr_is_loopback(&addr);
+    l->port = addr.port;
+    net_addr_text_port(&addr, l->text);
 }
 
 // -E_BAD_REQUEST: no such host.
@@ -269,7 +257,7 @@ static void on_acceptable(struct loop_watch *w, uint32_t events UNUSED)
             a->told = false;
             choose_target_take(a, &(struct accepted){.fd = fd,
                                                      .loopback_listener = l->loopback,
-                                                     .loopback_peer = is_loopback(&peer)});
+                                                     .peer = net_addr_of_sockaddr(&peer.any)});
         } else if (errno == EAGAIN) {
             break;
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

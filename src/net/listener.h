@@ -13,6 +13,7 @@
 
 #include "base/compiler.h"
 #include "base/str.h"
+#include "net/addr.h"
 #include "net/loop.h"
 #include "net/metrics.h"
 
@@ -22,7 +23,7 @@ struct listener;
 struct accepted {
     int fd;                 // the taker's
     bool loopback_listener; // it came by a socket bound to a loopback address
-    bool loopback_peer;
+    struct net_addr peer;   // the other end of the socket
 };
 
 // One worker. Owned by the caller; outlives the acceptor.

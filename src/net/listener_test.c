@@ -41,7 +41,8 @@ static void take(struct accept_target *t, const struct accepted *a)
 {
     struct worker *w = t->ctx;
     assert_true(a->loopback_listener);
-    assert_true(a->loopback_peer);
+    assert_true(net_addr_is_loopback(&a->peer));
+    assert_int_not_equal(a->peer.port, 0);
     assert_true(w->count < FDS_MAX);
     w->fds[w->count++] = a->fd;
 }
