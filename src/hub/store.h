@@ -64,6 +64,16 @@ struct store_load_idem {
     struct store_idem row;
 };
 
+// Tokens that are no longer taken. What `what` means is auth's matter; a store only keeps one row
+// for each (what, name).
+struct store_revocation {
+    unsigned what;
+    struct str name; // empty: about nobody in particular
+    int64_t before_ms;
+    int64_t until_ms; // of the row; INT64_MAX: for ever
+    uint64_t row;     // out: rises in the order in which rows were made
+};
+
 struct store_load {
     struct store_load_job *jobs;
     unsigned jobs_count;
@@ -92,6 +102,9 @@ struct store_batch {
     unsigned removes_count;
     struct store_idem *idems;
     unsigned idems_count;
+    // A second row for the same thing widens the first: the later of both times counts.
+    const struct store_revocation *revocations;
+    unsigned revocations_count;
     struct store_task *tasks; // carried out after the rest; stays the caller's
     int64_t wall_ms;
     uint64_t trimmed_max; // out: highest id that tasks and removes took away; 0 = none
@@ -205,6 +218,11 @@ struct store_ops {
     // The jobs whose attempt is open, at start-up, for their leases.
     int (*read_open)(struct store_reader *r, bool (*fn)(void *ctx, struct job *borrowed),
                      void *ctx);
+    // Revocations that live beyond `wall_ms`, those made after row `after` (0: all), in the order
+    // of rows, until `fn` says false.
+    int (*read_revocations)(struct store_reader *r, uint64_t after, int64_t wall_ms,
+                            bool (*fn)(void *ctx, const struct store_revocation *borrowed),
+                            void *ctx);
     // Highest id removed on any of these topics (0: none), and the gap a reader at `after` must be
     // told, per topic.
     int (*read_gaps)(struct store_reader *r, const struct store_query *q, struct store_page *page);

@@ -79,6 +79,7 @@ static void empty_batch(struct contract *c)
         job_unref(b->jobs[i]);
     }
     b->events_count = b->jobs_count = b->idems_count = b->removes_count = 0;
+    b->revocations_count = 0;
     b->tasks = NULL;
 }
 
@@ -89,6 +90,7 @@ int contract_teardown(void **state)
     mem_free(c->batch.events);
     mem_free(c->batch.jobs);
     mem_free(c->batch.idems);
+    mem_free(c->revocations);
     mem_free(c->batch.removes);
     c->store->ops->reader_free(c->reader);
     c->store->ops->free(c->store);
@@ -246,6 +248,20 @@ void contract_put_idem(struct contract *c, const char *key, int64_t expires_wall
                                .expires_wall_ms = expires_wall_ms,
                                .answer = STR("{\"id\":\"x\"}")};
     memset(row->body_hash, key[0], sizeof(row->body_hash));
+}
+
+void contract_put_revocation(struct contract *c, unsigned what, const char *name, int64_t before_ms,
+                             int64_t until_ms)
+{
+    struct store_batch *b = &c->batch;
+    c->revocations =
+        mem_realloc(c->revocations, (b->revocations_count + 1) * sizeof(*c->revocations));
+    c->revocations[b->revocations_count++] =
+        (struct store_revocation){.what = what,
+                                  .name = name ? str_of(name) : STR_NONE,
+                                  .before_ms = before_ms,
+                                  .until_ms = until_ms};
+    b->revocations = c->revocations;
 }
 
 void contract_remove(struct contract *c, enum job_kind kind, const char *id)

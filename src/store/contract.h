@@ -34,6 +34,7 @@ struct contract {
     uint64_t id; // last one given
     int64_t wall_ms;
     struct store_batch batch; // empty between commits; owns its events and jobs
+    struct store_revocation *revocations;
     unsigned events_cap, jobs_cap;
 };
 
@@ -67,6 +68,9 @@ struct event *contract_put_log(struct contract *c, const struct contract_job *j,
 struct job *contract_put_job(struct contract *c, const struct contract_job *j,
                              enum job_status status);
 void contract_put_idem(struct contract *c, const char *key, int64_t expires_wall_ms);
+// `name` lives until the commit.
+void contract_put_revocation(struct contract *c, unsigned what, const char *name, int64_t before_ms,
+                             int64_t until_ms);
 void contract_remove(struct contract *c, enum job_kind kind, const char *id);
 // Commits the batch, which is empty afterwards.
 int contract_try_commit(struct contract *c);

@@ -377,6 +377,22 @@ static int model_read_open(struct store_reader *r, bool (*fn)(void *ctx, struct 
     return 0;
 }
 
+static int model_read_revocations(struct store_reader *r, uint64_t after, int64_t wall_ms,
+                                  bool (*fn)(void *ctx, const struct store_revocation *borrowed),
+                                  void *ctx)
+{
+    struct model *m = model_of(r->store);
+    int err = injected(m, MODEL_READ);
+    bool more = true;
+    for (size_t i = 0; i < m->now.revocations_count && !err && more; i++) {
+        const struct store_revocation *row = &m->now.revocations[i].row;
+        if (row->row > after && row->until_ms > wall_ms) {
+            more = fn(ctx, row);
+        }
+    }
+    return err;
+}
+
 // --- upkeep ---
 
 static struct model_task *propose(struct store_task **list, enum model_task_what what,
@@ -438,6 +454,12 @@ static struct store_task *model_plan(struct store_reader *r, int64_t wall_ms,
             break;
         }
     }
+    for (size_t i = 0; i < st->revocations_count; i++) {
+        if (st->revocations[i].row.until_ms <= wall_ms) {
+            (void)propose(&list, MODEL_TASK_REVOCATIONS, wall_ms);
+            break;
+        }
+    }
     return list;
 }
 
@@ -494,6 +516,7 @@ static const struct store_ops model_ops = {
     .read_jobs = model_read_jobs,
     .read_job = model_read_job,
     .read_open = model_read_open,
+    .read_revocations = model_read_revocations,
     .read_gaps = model_read_gaps,
     .plan = model_plan,
     .tasks_free = model_tasks_free,

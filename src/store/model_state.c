@@ -62,12 +62,16 @@ void model_state_fini(struct model_state *st)
     for (size_t i = 0; i < st->idems_count; i++) {
         idem_fini(&st->idems[i]);
     }
+    for (size_t i = 0; i < st->revocations_count; i++) {
+        disown(st->revocations[i].row.name);
+    }
     for (size_t i = 0; i < st->gaps_count; i++) {
         disown(st->gaps[i].topic);
     }
     mem_free(st->events);
     mem_free(st->rows);
     mem_free(st->idems);
+    mem_free(st->revocations);
     mem_free(st->gaps);
     model_state_init(st, &st->key);
 }
@@ -89,6 +93,27 @@ static void put_idem(struct model_state *st, const struct store_idem *row)
     PUT(st->idems, st->idems_count, st->idems_cap, m);
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void put_revocation(struct model_state *st, const struct store_revocation *row)
+{
+    for (size_t i = 0; i < st->revocations_count; i++) {
+        struct store_revocation *old = &st->revocations[i].row;
+        if (old->what == row->what && str_eq(old->name, row->name)) {
+            old->before_ms = later(old->before_ms, row->before_ms);
+            old->until_ms = later(old->until_ms, row->until_ms);
+            return;
+        }
+    }
+    struct model_revocation m = {*row};
+    m.row.name = own(row->name.p ? row->name : STR(""));
+    m.row.row = ++st->revocations_row;
+    PUT(st->revocations, st->revocations_count, st->revocations_cap, m);
+}
+
 static void put_gap(struct model_state *st, struct str topic, const struct gap_row *row)
 {
     struct model_gap gap = {.topic = own(topic), .row = *row};
@@ -108,6 +133,11 @@ void model_state_copy(struct model_state *to, const struct model_state *from)
     for (size_t i = 0; i < from->idems_count; i++) {
         put_idem(to, &from->idems[i].row);
     }
+    for (size_t i = 0; i < from->revocations_count; i++) {
+        to->revocations_row = from->revocations[i].row.row - 1;
+        put_revocation(to, &from->revocations[i].row);
+    }
+    to->revocations_row = from->revocations_row;
     for (size_t i = 0; i < from->gaps_count; i++) {
         put_gap(to, from->gaps[i].topic, &from->gaps[i].row);
     }
@@ -272,6 +302,19 @@ static void run_idems(struct model_state *st, int64_t cutoff_ms)
     st->idems_count = kept;
 }
 
+static void run_revocations(struct model_state *st, int64_t cutoff_ms)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < st->revocations_count; i++) {
+        if (st->revocations[i].row.until_ms <= cutoff_ms) {
+            disown(st->revocations[i].row.name);
+        } else {
+            st->revocations[kept++] = st->revocations[i];
+        }
+    }
+    st->revocations_count = kept;
+}
+
 static void run_task(struct removing *r, struct model_task *t)
 {
     r->reason = GAP_RETENTION;
@@ -287,6 +330,9 @@ static void run_task(struct removing *r, struct model_task *t)
         return;
     case MODEL_TASK_IDEMS:
         run_idems(r->state, t->cutoff_ms);
+        return;
+    case MODEL_TASK_REVOCATIONS:
+        run_revocations(r->state, t->cutoff_ms);
         return;
     }
     UNREACHABLE();
@@ -322,6 +368,9 @@ uint64_t model_state_apply(struct model_state *st, const struct store_batch *b)
     }
     for (unsigned i = 0; i < b->idems_count; i++) {
         put_idem(st, &b->idems[i]);
+    }
+    for (unsigned i = 0; i < b->revocations_count; i++) {
+        put_revocation(st, &b->revocations[i]);
     }
     for (struct store_task *t = b->tasks; t; t = t->next) {
         run_task(&r, CONTAINER_OF(t, struct model_task, base));
@@ -409,6 +458,12 @@ struct model_batch *model_batch_new(const struct store_batch *b, const struct ha
         to->idems[i].key = take_str(a, b->idems[i].key);
         to->idems[i].answer = take_str(a, b->idems[i].answer);
     }
+    struct store_revocation *revocations = take(a, b->revocations_count, sizeof(*to->revocations));
+    for (unsigned i = 0; i < b->revocations_count; i++) {
+        revocations[i] = b->revocations[i];
+        revocations[i].name = take_str(a, b->revocations[i].name);
+    }
+    to->revocations = revocations;
     struct store_task **end = &to->tasks;
     for (struct store_task *t = b->tasks; t; t = t->next) {
         struct model_task *copy = take(a, 1, sizeof(*copy));

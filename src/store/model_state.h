@@ -16,6 +16,10 @@ struct model_idem {
     struct store_idem row; // its spans are owned
 };
 
+struct model_revocation {
+    struct store_revocation row; // its name is owned
+};
+
 struct model_state {
     struct hash_key key;
     struct event **events; // by id, one reference each
@@ -24,17 +28,26 @@ struct model_state {
     size_t rows_count, rows_cap;
     struct model_idem *idems;
     size_t idems_count, idems_cap;
+    struct model_revocation *revocations; // by row
+    size_t revocations_count, revocations_cap;
+    uint64_t revocations_row; // the last one given
     struct model_gap *gaps;
     size_t gaps_count, gaps_cap;
     uint64_t trimmed_max;
 };
 
-enum model_task_what { MODEL_TASK_AGE, MODEL_TASK_QUOTA, MODEL_TASK_ROWS, MODEL_TASK_IDEMS };
+enum model_task_what {
+    MODEL_TASK_AGE,
+    MODEL_TASK_QUOTA,
+    MODEL_TASK_ROWS,
+    MODEL_TASK_IDEMS,
+    MODEL_TASK_REVOCATIONS
+};
 
 struct model_task {
     struct store_task base;
     enum model_task_what what;
-    int64_t cutoff_ms; // AGE, ROWS, IDEMS
+    int64_t cutoff_ms; // all but QUOTA
     uint64_t bytes;    // QUOTA
     enum job_kind kind;
     uint32_t attempt;

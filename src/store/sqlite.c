@@ -17,10 +17,11 @@
 #include "store/sqlite_int.h"
 
 #define APPLICATION_ID 0x434c5231 // "CLR1"
-#define SCHEMA_VERSION 1
 #define BUSY_MS        5000
 
-static const char schema[] =
+// What leads from each version of the schema to the next, from none to the first on. A text that
+// was released is never changed.
+static const char *const schema_steps[] = {
     "CREATE TABLE meta(k TEXT PRIMARY KEY, v) WITHOUT ROWID;"
     "CREATE TABLE jobref(ref INTEGER PRIMARY KEY, kind INTEGER NOT NULL, id TEXT NOT NULL, "
     "UNIQUE(kind,id));"
@@ -61,7 +62,14 @@ static const char schema[] =
     "INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL, reason INTEGER NOT NULL);"
     "CREATE INDEX gap_topic ON gap(topic,last);"
-    "CREATE INDEX gap_last ON gap(last);";
+    "CREATE INDEX gap_last ON gap(last);",
+
+    "CREATE TABLE revocation(row INTEGER PRIMARY KEY AUTOINCREMENT, what INTEGER NOT NULL, name "
+    "TEXT NOT NULL,"
+    " before INTEGER NOT NULL, until INTEGER NOT NULL, UNIQUE(what,name));"
+    "CREATE INDEX revocation_until ON revocation(until);",
+};
+#define SCHEMA_VERSION ((int64_t)ARRAY_LEN(schema_steps))
 
 struct sqlite_store *sqlite_of(struct store *s)
 {
@@ -347,6 +355,7 @@ static const struct store_ops sqlite_ops = {
     .read_jobs = sqlite_read_jobs,
     .read_job = sqlite_read_job,
     .read_open = sqlite_read_open,
+    .read_revocations = sqlite_read_revocations,
     .read_gaps = sqlite_read_gaps,
     .plan = sqlite_plan,
     .tasks_free = sqlite_tasks_free,
@@ -407,13 +416,17 @@ static int take_lock(struct sqlite_store *s, const char *dir, char fault[FAULT_M
     return 0;
 }
 
-static int make_schema(struct db *db)
+// From the version that is there (0: nothing) to ours, in one transaction: after a failure, or a
+// crash, the database is as it was.
+static int update_schema(struct db *db, int64_t version)
 {
     char text[120];
     (void)snprintf(text, sizeof(text), "PRAGMA application_id=%d; PRAGMA user_version=%d",
-                   APPLICATION_ID, SCHEMA_VERSION);
+                   APPLICATION_ID, (int)SCHEMA_VERSION);
     int rc = sqlite3_exec(db->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    rc = rc == SQLITE_OK ? sqlite3_exec(db->handle, schema, NULL, NULL, NULL) : rc;
+    for (int64_t i = version; i < SCHEMA_VERSION && rc == SQLITE_OK; i++) {
+        rc = sqlite3_exec(db->handle, schema_steps[i], NULL, NULL, NULL);
+    }
     rc = rc == SQLITE_OK ? sqlite3_exec(db->handle, text, NULL, NULL, NULL) : rc;
     rc = rc == SQLITE_OK ? sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL) : rc;
     return rc;
@@ -432,17 +445,17 @@ static int open_database(struct sqlite_store *s, const char *dir, int *ret_err,
             app = pragma_int(&s->db, "PRAGMA application_id");
     int64_t tables = pragma_int(&s->db, "SELECT count(*) FROM sqlite_schema");
     if (version == 0 && app == 0 && tables == 0) {
-        return make_schema(&s->db);
+        return update_schema(&s->db, 0);
     }
     if (tables == -1) {
         return SQLITE_CORRUPT;
     }
-    if (app != APPLICATION_ID) {
+    if (app != APPLICATION_ID || version < 1) {
         *ret_err = fault_set(fault, -E_CONFLICT, dir, "holds a database of another program");
     } else if (version > SCHEMA_VERSION) {
         *ret_err = fault_set(fault, -E_CONFLICT, dir, "was written by a newer version of clairon");
     }
-    return SQLITE_OK;
+    return *ret_err || version == SCHEMA_VERSION ? SQLITE_OK : update_schema(&s->db, version);
 }
 
 static void quarantine(struct sqlite_store *s, int64_t wall_ms)

@@ -70,6 +70,14 @@
     SQL(IDEM_OLD, "SELECT 1 FROM idem WHERE expires<=?1 LIMIT 1")                                  \
     SQL(IDEM_DEL,                                                                                  \
         "DELETE FROM idem WHERE rowid IN (SELECT rowid FROM idem WHERE expires<=?1 LIMIT 500)")    \
+    SQL(REVOKE_PUT, "INSERT INTO revocation(what,name,before,until) VALUES(?1,?2,?3,?4) ON "       \
+                    "CONFLICT(what,name) DO UPDATE SET before=max(before,excluded.before),"        \
+                    "until=max(until,excluded.until)")                                             \
+    SQL(REVOKE_LIST, "SELECT what,name,before,until,row FROM revocation WHERE row>?1 AND "         \
+                     "until>?2 ORDER BY row")                                                      \
+    SQL(REVOKE_OLD, "SELECT 1 FROM revocation WHERE until<=?1 LIMIT 1")                            \
+    SQL(REVOKE_DEL, "DELETE FROM revocation WHERE row IN (SELECT row FROM revocation WHERE "       \
+                    "until<=?1 LIMIT 500)")                                                        \
     SQL(GAP_PUT, "INSERT INTO gap(topic,first,last,n,bytes,reason) VALUES(?1,?2,?3,?4,?5,?6)")     \
     SQL(GAP_GET, "SELECT first,last,n,bytes,reason FROM gap WHERE topic=?1 AND last>?2 AND "       \
                  "first<=?3 ORDER BY first")                                                       \
@@ -158,6 +166,12 @@ int64_t db_topic(struct db *db, struct str name);
 int sqlite_load(struct store *s, struct store_load *load);
 int sqlite_commit(struct store *s, struct store_batch *b);
 int sqlite_read_row(sqlite3_stmt *stmt, struct job **ret); // column 0
+
+// sqlite_revoke.c
+int sqlite_write_revocation(struct db *db, const struct store_revocation *r);
+int sqlite_read_revocations(struct store_reader *r, uint64_t after, int64_t wall_ms,
+                            bool (*fn)(void *ctx, const struct store_revocation *borrowed),
+                            void *ctx);
 
 // sqlite_read.c
 int sqlite_read(struct store_reader *r, const struct store_query *q, struct store_page *page);

@@ -14,7 +14,15 @@
 // Below this the write-ahead log is left alone.
 #define CHECKPOINT_BYTES (4 << 20)
 
-enum task_what { TASK_EVENTS, TASK_LOGS, TASK_CHUNKS, TASK_QUOTA, TASK_JOB, TASK_IDEMS };
+enum task_what {
+    TASK_EVENTS,
+    TASK_LOGS,
+    TASK_CHUNKS,
+    TASK_QUOTA,
+    TASK_JOB,
+    TASK_IDEMS,
+    TASK_REVOCATIONS
+};
 
 struct task {
     struct store_task base;
@@ -123,6 +131,21 @@ static void propose_jobs(struct db *db, struct store_task **list, int64_t cutoff
     db_done(s);
 }
 
+static void propose_expired(struct db *db, struct store_task **list, int64_t wall_ms)
+{
+    static const struct {
+        enum statement any;
+        enum task_what what;
+    } places[] = {{S_IDEM_OLD, TASK_IDEMS}, {S_REVOKE_OLD, TASK_REVOCATIONS}};
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        struct task *t =
+            ask_int(db, places[i].any, wall_ms, 0) ? propose(list, places[i].what, 0) : NULL;
+        if (t) {
+            t->wall_ms = wall_ms;
+        }
+    }
+}
+
 struct store_task *sqlite_plan(struct store_reader *r, int64_t wall_ms,
                                const struct store_policy *policy)
 {
@@ -132,12 +155,7 @@ struct store_task *sqlite_plan(struct store_reader *r, int64_t wall_ms,
     propose_by_age(db, &list, cutoff_ms);
     propose_quota(db, &list, policy->job_log_bytes);
     propose_jobs(db, &list, cutoff_ms);
-    if (ask_int(db, S_IDEM_OLD, wall_ms, 0)) {
-        struct task *t = propose(&list, TASK_IDEMS, 0);
-        if (t) {
-            t->wall_ms = wall_ms;
-        }
-    }
+    propose_expired(db, &list, wall_ms);
     return list;
 }
 
@@ -342,6 +360,8 @@ static int run_task(struct removing *r, const struct task *t)
         return run_old_job(r, t);
     case TASK_IDEMS:
         return del_by(&r->store->db, S_IDEM_DEL, t->wall_ms);
+    case TASK_REVOCATIONS:
+        return del_by(&r->store->db, S_REVOKE_DEL, t->wall_ms);
     }
     UNREACHABLE();
 }
