@@ -76,6 +76,35 @@ void read_req_free(struct read_req *r)
     mem_free(r);
 }
 
+static bool keep_revocation(void *ctx, const struct store_revocation *row)
+{
+    struct read_req *r = ctx;
+    if (r->revocations.count == r->revocations_query.limit) {
+        r->revocations.more = true;
+        return false;
+    }
+    struct store_revocation *kept = &r->revocations.list[r->revocations.count];
+    *kept = *row;
+    kept->name = arena_try_copy(&r->arena, row->name);
+    r->err = kept->name.p ? 0 : -E_NO_MEMORY;
+    r->revocations.count += kept->name.p != NULL;
+    return r->err == 0;
+}
+
+static void read_revocations(struct read_req *r, struct store_reader *reader)
+{
+    ASSERT(r->revocations_query.limit <= READ_REVOCATIONS_MAX);
+    r->revocations.list =
+        arena_try_alloc(&r->arena, r->revocations_query.limit * sizeof(*r->revocations.list));
+    if (!r->revocations.list) {
+        r->err = -E_NO_MEMORY;
+        return;
+    }
+    int err = reader->store->ops->read_revocations(
+        reader, r->revocations_query.after, r->revocations_query.wall_ms, keep_revocation, r);
+    r->err = err ? err : r->err;
+}
+
 void read_req_run(struct read_req *r, struct store_reader *reader)
 {
     const struct store_ops *ops = reader->store->ops;
@@ -94,6 +123,9 @@ void read_req_run(struct read_req *r, struct store_reader *reader)
         return;
     case READ_JOB:
         r->err = ops->read_job(reader, r->kind, r->id, r->attempt, &r->job);
+        return;
+    case READ_REVOCATIONS:
+        read_revocations(r, reader);
         return;
     }
     UNREACHABLE();

@@ -45,7 +45,9 @@ int snapshot_req_set(struct snapshot_req *r, unsigned index, enum job_kind kind,
                      struct str id) MUST_CHECK;
 void snapshot_req_free(struct snapshot_req *r); // accepts NULL; drops the answer
 
-enum read_what { READ_PAGE, READ_GAPS, READ_LINES, READ_JOBS, READ_JOB };
+enum read_what { READ_PAGE, READ_GAPS, READ_LINES, READ_JOBS, READ_JOB, READ_REVOCATIONS };
+
+enum { READ_REVOCATIONS_MAX = 1000 };
 
 struct read_req {
     struct mail mail;                 // the carrier's
@@ -59,6 +61,11 @@ struct read_req {
     enum job_kind kind;                   // JOB
     struct str id;
     uint32_t attempt;
+    struct { // REVOCATIONS
+        uint64_t after;
+        int64_t wall_ms;
+        unsigned limit; // 1 to READ_REVOCATIONS_MAX
+    } revocations_query;
     struct arena arena;
     void (*done)(struct read_req *r);
     void *ctx;   // the asker's; NULL: nobody waits any more
@@ -69,6 +76,11 @@ struct read_req {
     struct store_lines lines;
     struct store_jobs jobs;
     struct job *job; // one reference or NULL
+    struct {
+        struct store_revocation *list; // in the arena
+        unsigned count;
+        bool more;
+    } revocations;
 };
 
 struct read_req *read_req_new(enum read_what what) MUST_CHECK; // NULL without memory

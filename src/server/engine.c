@@ -326,6 +326,25 @@ void engine_snapshot(struct engine *e, struct snapshot_req *r, void (*home)(stru
     actor_post(&e->sequencing, &r->mail, do_snapshot);
 }
 
+// A batch of its own, between those of the sequencer.
+static void do_revoke(struct mail *m)
+{
+    struct revoke_req *r = CONTAINER_OF(m, struct revoke_req, mail);
+    struct engine *e = r->lane;
+    struct store_batch batch = {
+        .revocations = r->rows, .revocations_count = r->count, .wall_ms = clock_now().wall_ms};
+    r->err = e->store->ops->commit(e->store, &batch);
+    r->err = r->err ? r->err : e->store->ops->sync(e->store);
+    note_store(e, r->err, "keeping a revocation");
+    r->home(r);
+}
+
+void engine_revoke(struct engine *e, struct revoke_req *r)
+{
+    r->lane = e;
+    actor_post(&e->writing, &r->mail, do_revoke);
+}
+
 // --- life ---
 
 static bool adopt(void *ctx, struct job *j)
@@ -386,6 +405,13 @@ int engine_new(const struct engine_config *cfg, struct engine **ret, char fault[
     }
     *ret = e;
     return 0;
+}
+
+int engine_read_revocations(struct engine *e,
+                            bool (*fn)(void *ctx, const struct store_revocation *borrowed),
+                            void *ctx)
+{
+    return e->store->ops->read_revocations(e->upkeep_reader, 0, clock_now().wall_ms, fn, ctx);
 }
 
 void engine_start(struct engine *e)

@@ -21,6 +21,18 @@
 
 struct engine;
 
+// Revocations to be kept, all or none. Its maker owns it, and what the rows refer to, until `home`
+// is called.
+struct revoke_req {
+    struct mail mail;
+    void *carrier;       // the asker's
+    struct engine *lane; // the engine's
+    const struct store_revocation *rows;
+    unsigned count;
+    void (*home)(struct revoke_req *r);
+    int err; // 0: they are on disk
+};
+
 struct engine_config {
     const char *data_dir;
     struct store_policy policy;
@@ -49,5 +61,11 @@ void engine_read(struct engine *e, struct read_req *r, unsigned lane,
                  void (*home)(struct read_req *r));
 void engine_snapshot(struct engine *e, struct snapshot_req *r,
                      void (*home)(struct snapshot_req *r));
+// Any thread. `home` is called on the writer's thread.
+void engine_revoke(struct engine *e, struct revoke_req *r);
+// Before engine_start: what was kept, and has not expired.
+int engine_read_revocations(struct engine *e,
+                            bool (*fn)(void *ctx, const struct store_revocation *borrowed),
+                            void *ctx) MUST_CHECK;
 
 #endif
