@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "hub/owner.h"
 #include "hub/topic.h"
 
 static struct flat *flat_of(void *sink)
@@ -112,7 +113,7 @@ bool flat_read_query(struct http_request *req, struct session_subscribe *ret)
 
 bool flat_may_follow(struct http_request *req, struct str topic)
 {
-    if (!principal_may_subscribe(http_principal(req), topic)) {
+    if (!principal_may(http_principal(req), RIGHT_SUBSCRIBE, topic)) {
         http_reply_error(req, -E_FORBIDDEN, NULL);
         return false;
     }
@@ -126,34 +127,71 @@ void flat_follow(struct flat *f, const struct session_subscribe *sub)
     }
 }
 
+// A request that waits to be allowed.
+struct opening {
+    struct http_request *req; // one reference
+    struct hub_worker *hub;
+    const struct flat_view *view;
+};
+
+static struct str job_topic(const struct opening *o, char name[LIMIT_TOPIC_BYTES + 1])
+{
+    int len = snprintf(name, LIMIT_TOPIC_BYTES + 1, "%s%.*s", kind_prefix(o->view->kind),
+                       STR_ARG(http_param(o->req, "id")));
+    return str_make(name, (size_t)len);
+}
+
+static void open_job(const struct opening *o)
+{
+    char name[LIMIT_TOPIC_BYTES + 1];
+    struct str topic = job_topic(o, name);
+    struct session_subscribe sub = {.topics = &topic, .count = 1};
+    if (!flat_read_query(o->req, &sub)) {
+        return;
+    }
+    struct flat *f = mem_try_alloc(sizeof(*f));
+    char *kept = mem_try_strdup(http_param(o->req, "id"));
+    if (!f || !kept) {
+        mem_free(f);
+        mem_free(kept);
+        http_reply_error(o->req, -E_NO_MEMORY, NULL);
+        return;
+    }
+    f->id = kept;
+    if (flat_open_take(f, o->req, o->hub, o->view)) {
+        flat_follow(f, &sub);
+    }
+}
+
+static void on_allowed(void *ctx, int err)
+{
+    struct opening *o = ctx;
+    if (err) {
+        http_reply_error(o->req, err, NULL);
+    } else {
+        open_job(o);
+    }
+    http_request_unref(o->req);
+    mem_free(o);
+}
+
 void flat_open_job(struct http_request *req, struct hub_worker *hub, const struct flat_view *view)
 {
-    struct str id = http_param(req, "id");
     char name[LIMIT_TOPIC_BYTES + 1];
-    struct session_subscribe sub = {.count = 1};
-    if (!topic_id_valid(id)) {
+    if (!topic_id_valid(http_param(req, "id"))) {
         http_reply_error(req, -E_BAD_REQUEST,
                          "An id is 1 to 128 bytes without `/`, space, `*` or control characters.");
         return;
     }
-    int len = snprintf(name, sizeof(name), "%s%.*s", kind_prefix(view->kind), STR_ARG(id));
-    struct str topic = str_make(name, (size_t)len);
-    sub.topics = &topic;
-    if (!flat_may_follow(req, topic) || !flat_read_query(req, &sub)) {
-        return;
-    }
-    struct flat *f = mem_try_alloc(sizeof(*f));
-    char *kept = mem_try_strdup(id);
-    if (!f || !kept) {
-        mem_free(f);
-        mem_free(kept);
+    struct opening *o = mem_try_alloc(sizeof(*o));
+    if (!o) {
         http_reply_error(req, -E_NO_MEMORY, NULL);
         return;
     }
-    f->id = kept;
-    http_request_ref(req); // the query's spans live as long
-    if (flat_open_take(f, req, hub, view)) {
-        flat_follow(f, &sub);
+    *o = (struct opening){.req = http_request_ref(req), .hub = hub, .view = view};
+    struct owner_asker asker = {.done = on_allowed, .ctx = o};
+    int err = owner_ask_may_read(hub->ask, http_principal(req), job_topic(o, name), &asker);
+    if (err != -E_AGAIN) {
+        on_allowed(o, err);
     }
-    http_request_unref(req);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Joining late. A bracket goes through these stages, one bracket of a session at a time:
 //
-//   NEW -> [GAPS: what retention took since the cursor] -> [JOBS: jobs as of S] -> [TAILS: ends of
-//   their logs]
+//   NEW -> [OWNERS: whose the jobs are that only their owner may follow] -> [GAPS: what retention
+//   took since the cursor] -> [JOBS: jobs as of S] -> [TAILS: ends of their logs]
 //       -> OLD: the topics the session is on are read up to max(P, since, S); where that ends is C
 //       -> OPEN: subscribed, gaps and snapshots are told -> EVENTS: missed events <= C ->
 //       caught_up, topics join
@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "hub/bracket_int.h"
+#include "hub/owner.h"
 #include "hub/topic.h"
 #include "wire/cursor.h"
 
@@ -100,8 +101,8 @@ bool bracket_leave(struct session *s, struct str topic)
 
 // --- what is asked for ---
 
-static void refuse(struct session *s, struct bracket *b, struct bracket_topic *t, int err,
-                   const char *text)
+void bracket_refuse(struct session *s, struct bracket *b, struct bracket_topic *t, int err,
+                    const char *text)
 {
     t->refused = true;
     session_ops(s)->refused(s->sink, t->name, err, text, b->ref);
@@ -117,6 +118,16 @@ static bool named_before(const struct bracket *b, unsigned index)
     return false;
 }
 
+// Granted by name, or perhaps because the user owns the job.
+static bool may_join(struct session *s, struct bracket_topic *t)
+{
+    if (principal_may(s->principal, RIGHT_SUBSCRIBE, t->name)) {
+        return true;
+    }
+    t->if_owned = owner_may_matter(s->principal, t->name, &t->job_kind, &t->job_id);
+    return t->if_owned;
+}
+
 static void check_topics(struct session *s, struct bracket *b)
 {
     unsigned room = LIMIT_TOPICS_PER_SESSION - s->subs_count;
@@ -124,14 +135,14 @@ static void check_topics(struct session *s, struct bracket *b)
         struct bracket_topic *t = &b->topics[i];
         t->job_kind = KIND_NONE;
         if (!topic_valid(t->name)) {
-            refuse(s, b, t, -E_BAD_REQUEST,
-                   "A topic is 1 to 255 bytes of UTF-8 without control characters.");
-        } else if (!principal_may_subscribe(s->principal, t->name)) {
-            refuse(s, b, t, -E_FORBIDDEN, err_text(E_FORBIDDEN));
+            bracket_refuse(s, b, t, -E_BAD_REQUEST,
+                           "A topic is 1 to 255 bytes of UTF-8 without control characters.");
+        } else if (!may_join(s, t)) {
+            bracket_refuse(s, b, t, -E_FORBIDDEN, err_text(E_FORBIDDEN));
         } else if (session_sub(s, t->name) || named_before(b, i)) {
             t->already = true;
         } else if (room == 0) {
-            refuse(s, b, t, -E_LIMIT, "A connection is on at most 100 topics.");
+            bracket_refuse(s, b, t, -E_LIMIT, "A connection is on at most 100 topics.");
         } else {
             room--;
             t->job_kind = topic_one_job(t->name, &t->job_id);
@@ -304,7 +315,7 @@ static void close_bracket(struct session *s, struct bracket *b)
             continue;
         }
         if (joins(t) && !t->left && session_join(s, t->name, t->replay ? t->after : c) != 0) {
-            refuse(s, b, t, -E_NO_MEMORY, err_text(E_NO_MEMORY));
+            bracket_refuse(s, b, t, -E_NO_MEMORY, err_text(E_NO_MEMORY));
             continue;
         }
         session_ops(s)->caught_up(s->sink, t->name, c, b->ref);
@@ -330,6 +341,13 @@ static enum reading run_stage(struct session *s, struct bracket *b)
     switch (b->stage) {
     case STAGE_NEW:
         start(s, b);
+        b->stage = STAGE_OWNERS;
+        return READING_DONE;
+    case STAGE_OWNERS:
+        r = bracket_ask_owners(s, b);
+        if (r != READING_DONE) {
+            return r;
+        }
         if (b->since_known && b->since < atomic_load(&s->fanout->realm->trimmed_max)) {
             b->stage = STAGE_GAPS;
         } else {

@@ -85,6 +85,88 @@ enum reading bracket_ask_gaps(struct session *s, struct bracket *b)
     return READING_WAITS;
 }
 
+// What one asks of the sequencer: the jobs of the topics that `needs` says so of.
+static enum reading ask_snapshot(struct session *s, struct bracket *b,
+                                 bool (*needs)(const struct bracket_topic *t),
+                                 void (*done)(struct snapshot_req *r))
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < b->count; i++) {
+        count += needs(&b->topics[i]);
+    }
+    if (count == 0) {
+        return READING_DONE;
+    }
+    struct snapshot_req *r = snapshot_req_new(count);
+    if (!r) {
+        return READING_AGAIN;
+    }
+    unsigned k = 0;
+    for (unsigned i = 0; i < b->count; i++) {
+        const struct bracket_topic *t = &b->topics[i];
+        if (needs(t) && snapshot_req_set(r, k++, t->job_kind, t->job_id) != 0) {
+            snapshot_req_free(r);
+            return READING_AGAIN;
+        }
+    }
+    r->done = done;
+    r->ctx = s;
+    r->owner = s->fanout;
+    b->asking = r;
+    s->fanout->in_flight++;
+    s->fanout->ask->snapshot(s->fanout->ask, r);
+    return READING_WAITS;
+}
+
+// The session that asked, to be run again; NULL: it is gone, or the answer failed and is asked for
+// again. The question is freed then.
+static struct session *snapshot_answered(struct snapshot_req *r)
+{
+    struct fanout *f = r->owner;
+    struct session *s = r->ctx;
+    f->in_flight--;
+    if (s) {
+        s->bracket->asking = NULL;
+        session_wake(s);
+    }
+    if (!s || r->err) {
+        snapshot_req_free(r);
+        return NULL;
+    }
+    return s;
+}
+
+static bool needs_owner(const struct bracket_topic *t)
+{
+    return joins(t) && t->if_owned;
+}
+
+static void on_owners(struct snapshot_req *r)
+{
+    struct session *s = snapshot_answered(r);
+    if (!s) {
+        return;
+    }
+    struct bracket *b = s->bracket;
+    unsigned k = 0;
+    for (unsigned i = 0; i < b->count; i++) {
+        struct bracket_topic *t = &b->topics[i];
+        if (needs_owner(t)) {
+            const struct job *j = r->jobs[k++];
+            t->if_owned = false;
+            if (!j || !principal_is_user(s->principal, j->owner)) {
+                bracket_refuse(s, b, t, -E_FORBIDDEN, err_text(E_FORBIDDEN));
+            }
+        }
+    }
+    snapshot_req_free(r);
+}
+
+enum reading bracket_ask_owners(struct session *s, struct bracket *b)
+{
+    return ask_snapshot(s, b, needs_owner, on_owners);
+}
+
 static bool needs_job(const struct bracket_topic *t)
 {
     return joins(t) && t->job_kind != KIND_NONE && (t->snapshot || t->replay);
@@ -133,17 +215,8 @@ static struct event *repeat_progress(const struct session *s, const struct brack
 
 static void on_jobs(struct snapshot_req *r)
 {
-    struct fanout *f = r->owner;
-    struct session *s = r->ctx;
-    f->in_flight--;
+    struct session *s = snapshot_answered(r);
     if (!s) {
-        snapshot_req_free(r);
-        return;
-    }
-    s->bracket->asking = NULL;
-    session_wake(s);
-    if (r->err) {
-        snapshot_req_free(r); // still STAGE_JOBS: asked again
         return;
     }
     struct bracket *b = s->bracket;
@@ -165,32 +238,7 @@ static void on_jobs(struct snapshot_req *r)
 
 enum reading bracket_ask_jobs(struct session *s, struct bracket *b)
 {
-    unsigned count = 0;
-    for (unsigned i = 0; i < b->count; i++) {
-        count += needs_job(&b->topics[i]);
-    }
-    if (count == 0) {
-        return READING_DONE;
-    }
-    struct snapshot_req *r = snapshot_req_new(count);
-    if (!r) {
-        return READING_AGAIN;
-    }
-    unsigned k = 0;
-    for (unsigned i = 0; i < b->count; i++) {
-        const struct bracket_topic *t = &b->topics[i];
-        if (needs_job(t) && snapshot_req_set(r, k++, t->job_kind, t->job_id) != 0) {
-            snapshot_req_free(r);
-            return READING_AGAIN;
-        }
-    }
-    r->done = on_jobs;
-    r->ctx = s;
-    r->owner = s->fanout;
-    b->asking = r;
-    s->fanout->in_flight++;
-    s->fanout->ask->snapshot(s->fanout->ask, r);
-    return READING_WAITS;
+    return ask_snapshot(s, b, needs_job, on_jobs);
 }
 
 static void on_tail(struct read_req *r)

@@ -10,6 +10,7 @@
 
 enum bracket_stage {
     STAGE_NEW,
+    STAGE_OWNERS,
     STAGE_GAPS,
     STAGE_JOBS,
     STAGE_TAILS,
@@ -21,6 +22,7 @@ enum bracket_stage {
 struct bracket_topic {
     struct str name;
     bool refused, already, left;
+    bool if_owned; // allowed to whom owns the job, which is not known yet
     bool recovered, snapshot, replay, gapped;
     enum job_kind job_kind; // KIND_NONE: not one job's
     struct str job_id;
@@ -59,9 +61,13 @@ static inline bool joins(const struct bracket_topic *t)
 // bracket.c: with the gaps known, or none to ask for: which topics are recovered, replayed or shown
 // by a snapshot.
 void bracket_plan(struct bracket *b);
+// The topic is not for this session: tells the sink.
+void bracket_refuse(struct session *s, struct bracket *b, struct bracket_topic *t, int err,
+                    const char *text);
 
 // bracket_ask.c: each asks, and its answer moves the bracket on. READING_DONE: there is nothing to
 // ask.
+enum reading bracket_ask_owners(struct session *s, struct bracket *b);
 enum reading bracket_ask_gaps(struct session *s, struct bracket *b);
 enum reading bracket_ask_jobs(struct session *s, struct bracket *b);
 enum reading bracket_ask_tails(struct session *s, struct bracket *b);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "def/limits.h"
+#include "hub/owner.h"
 #include "hub/topic.h"
 #include "wire/cursor.h"
 
@@ -256,16 +257,33 @@ static int read_query(struct history *h, struct history_query *q)
     return err ? err : read_since(h, q);
 }
 
-int history_ask(struct realm *realm, struct ask *ask, const struct principal *principal,
+static void on_allowed(void *ctx, int err)
+{
+    struct history *h = ctx;
+    err = err ? err : ask_page(h);
+    if (err) {
+        fail(h, err);
+    }
+}
+
+// Asks for the first page, once it is known that the asker may.
+static int begin(struct history *h, struct principal *principal)
+{
+    struct owner_asker asker = {.done = on_allowed, .ctx = h};
+    int err = owner_ask_may_read(h->ask, principal, str_of(h->topic), &asker);
+    if (err) {
+        return err == -E_AGAIN ? 0 : err;
+    }
+    return ask_page(h);
+}
+
+int history_ask(struct realm *realm, struct ask *ask, struct principal *principal,
                 struct history_query *q, const struct history_asker *asker)
 {
     q->why = NULL;
     if (!q->topic.p || !topic_valid(q->topic)) {
         return refuse(
             q, "`topic` is missing, or not 1 to 255 bytes of UTF-8 without control characters.");
-    }
-    if (!principal_may_subscribe(principal, q->topic)) {
-        return -E_FORBIDDEN;
     }
     struct history *h = mem_try_alloc(sizeof(*h));
     if (!h) {
@@ -278,7 +296,7 @@ int history_ask(struct realm *realm, struct ask *ask, const struct principal *pr
     h->topic = mem_try_strdup(q->topic);
     int err = h->topic ? read_query(h, q) : -E_NO_MEMORY;
     if (!err) {
-        err = ask_page(h);
+        err = begin(h, principal);
     }
     if (err) {
         history_free(h);

@@ -36,7 +36,7 @@ struct history_asker {
 };
 
 // -E_BAD_REQUEST (with q->why), -E_FORBIDDEN, -E_NO_MEMORY: `done` will not be called.
-int history_ask(struct realm *realm, struct ask *ask, const struct principal *principal,
+int history_ask(struct realm *realm, struct ask *ask, struct principal *principal,
                 struct history_query *q, const struct history_asker *asker) MUST_CHECK;
 
 // The gap object, the same everywhere: {"type":"gap","topic","from","to","count","bytes","reason"};

@@ -71,8 +71,11 @@ static int add_report(struct submit *s, struct submit_item *item, struct report_
     int len = snprintf(topic, sizeof(topic), "%s%.*s", kind_prefix(item->report.kind),
                        STR_ARG(item->report.id));
     ASSERT(len > 0 && (size_t)len < sizeof(topic));
-    if (!principal_may_publish(s->principal, str_make(topic, (size_t)len))) {
-        return fault_set(fault, -E_FORBIDDEN, err_text(E_FORBIDDEN));
+    if (!principal_may(s->principal, RIGHT_PUBLISH, str_make(topic, (size_t)len))) {
+        item->if_owned = principal_user_id(s->principal).p != NULL;
+        if (!item->if_owned) {
+            return fault_set(fault, -E_FORBIDDEN, err_text(E_FORBIDDEN));
+        }
     }
     item->is_report = true;
     s->count++;
@@ -122,7 +125,7 @@ static int add_topic(struct submit *s, struct submit_event *e, const char *prefi
         return fault_set(fault, -E_BAD_REQUEST,
                          "A topic is valid UTF-8 without control characters.");
     }
-    if (!principal_may_publish(s->principal, topic)) {
+    if (!principal_may(s->principal, RIGHT_PUBLISH, topic)) {
         return fault_set(fault, -E_FORBIDDEN, err_text(E_FORBIDDEN));
     }
     for (unsigned i = 0; i < e->topics_count; i++) {
@@ -328,6 +331,17 @@ int submit_add_channel(struct submit *s, struct str channel, struct json_val dat
     return err;
 }
 
+// Who begins a job owns it, unless the request says who does.
+static int own_by_default(struct submit *s, struct report *r)
+{
+    struct str user = principal_user_id(s->principal);
+    if (r->owner.p || !user.p) {
+        return 0;
+    }
+    r->owner = arena_try_copy(&s->arena, user);
+    return r->owner.p ? 0 : -E_NO_MEMORY;
+}
+
 int submit_add_call(struct submit *s, enum job_kind kind, enum report_verb verb, struct str id,
                     struct json_val body, struct report_fault *fault)
 {
@@ -348,5 +362,8 @@ int submit_add_call(struct submit *s, enum job_kind kind, enum report_verb verb,
         return -E_NO_MEMORY;
     }
     int err = report_from_call(kind, verb, kept_id, kept, &s->arena, &item->report, fault);
+    if (!err && (verb == REPORT_CREATE || verb == REPORT_START)) {
+        err = own_by_default(s, &item->report);
+    }
     return err ? err : add_report(s, item, fault);
 }

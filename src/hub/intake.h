@@ -33,6 +33,7 @@ struct submit_event {
 
 struct submit_item {
     bool is_report;
+    bool if_owned; // a report that is allowed to whom owns the job, which the sequencer knows
     union {
         struct submit_event event;
         struct report report;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The principal of a hub without authentication.
+// Who is asking.
 #include "hub/principal.h"
 
 #include <stdatomic.h>
@@ -9,14 +9,41 @@
 
 struct principal {
     atomic_uint refs;
-    bool admin;
+    struct principal_init is;
 };
+
+static bool may_everything(const void *ctx, enum right right, struct str topic)
+{
+    (void)ctx;
+    (void)right;
+    return topic.len > 0;
+}
+
+static void free_nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+static const struct principal_ops anyone = {.may = may_everything, .free = free_nothing};
+
+struct principal *principal_try_new_take(const struct principal_init *init)
+{
+    struct principal *p = mem_try_alloc(sizeof(*p));
+    if (!p) {
+        init->ops->free(init->ctx);
+        return NULL;
+    }
+    atomic_init(&p->refs, 1);
+    p->is = *init;
+    return p;
+}
 
 struct principal *principal_new_anyone(bool admin)
 {
     struct principal *p = mem_alloc(sizeof(*p));
     atomic_init(&p->refs, 1);
-    p->admin = admin;
+    p->is = (struct principal_init){
+        .admin = admin, .expires_wall_ms = PRINCIPAL_FOR_EVER, .ops = &anyone};
     return p;
 }
 
@@ -34,30 +61,37 @@ void principal_unref(struct principal *p)
     unsigned before = atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel);
     ASSERT(before > 0);
     if (before == 1) {
+        p->is.ops->free(p->is.ctx);
         mem_free(p);
     }
 }
 
 struct str principal_user_id(const struct principal *p)
 {
-    (void)p;
-    return STR_NONE;
+    return p->is.user_id;
 }
 
 bool principal_is_admin(const struct principal *p)
 {
-    return p->admin;
+    return p->is.admin;
 }
 
-// With authentication off everything is allowed; the topic is what grants will be matched against.
-bool principal_may_subscribe(const struct principal *p, struct str topic)
+int64_t principal_expires_wall_ms(const struct principal *p)
 {
-    (void)p;
-    return topic.len > 0;
+    return p->is.expires_wall_ms;
 }
 
-bool principal_may_publish(const struct principal *p, struct str topic)
+const void *principal_ctx(const struct principal *p)
 {
-    (void)p;
-    return topic.len > 0;
+    return p->is.ctx;
+}
+
+bool principal_may(const struct principal *p, enum right right, struct str topic)
+{
+    return p->is.ops->may(p->is.ctx, right, topic);
+}
+
+bool principal_is_user(const struct principal *p, const char *owner)
+{
+    return p->is.user_id.p && owner && str_eq(p->is.user_id, str_of(owner));
 }

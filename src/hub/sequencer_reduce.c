@@ -179,6 +179,9 @@ static int reduce_item(struct reducing *r, struct submit_item *item)
     if (err) {
         return err;
     }
+    if (item->if_owned && !principal_is_user(s->principal, cj->copy->owner)) {
+        return -E_FORBIDDEN; // the same for a job that is not there
+    }
     struct reduction red = {0};
     err = reduce_report(cj->copy, report, r->now, &q->batch.arena, &red);
     if (err) {

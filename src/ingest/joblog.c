@@ -361,11 +361,8 @@ static const char *read_numbers(struct http_request *req, struct logread *l)
     return NULL;
 }
 
-static void handle_log(struct http_request *req, struct hub_worker *hub, enum job_kind kind)
+static void read_log(struct http_request *req, struct hub_worker *hub, enum job_kind kind)
 {
-    if (!read_may(req, kind, http_param(req, "id"))) {
-        return;
-    }
     struct logread *l = mem_try_alloc(sizeof(*l));
     if (!l) {
         http_reply_error(req, -E_NO_MEMORY, NULL);
@@ -386,17 +383,17 @@ static void handle_log(struct http_request *req, struct hub_worker *hub, enum jo
 
 static void log_of_deployment(struct http_request *req, void *ctx)
 {
-    handle_log(req, ctx, KIND_DEPLOYMENT);
+    read_if_allowed(req, ctx, KIND_DEPLOYMENT, read_log);
 }
 
 static void log_of_ticket(struct http_request *req, void *ctx)
 {
-    handle_log(req, ctx, KIND_TICKET);
+    read_if_allowed(req, ctx, KIND_TICKET, read_log);
 }
 
 static void log_of_build(struct http_request *req, void *ctx)
 {
-    handle_log(req, ctx, KIND_BUILD);
+    read_if_allowed(req, ctx, KIND_BUILD, read_log);
 }
 
 void joblog_routes(struct router *r, struct hub_worker *hub)

@@ -122,15 +122,11 @@ static void on_job(struct snapshot_req *r)
     snapshot_req_free(r);
 }
 
-static void handle_one(struct http_request *req, struct hub_worker *hub, enum job_kind kind)
+static void read_one(struct http_request *req, struct hub_worker *hub, enum job_kind kind)
 {
-    struct str id = http_param(req, "id");
-    if (!read_may(req, kind, id)) {
-        return;
-    }
     struct one *o = mem_try_alloc(sizeof(*o));
     struct snapshot_req *r = snapshot_req_new(1);
-    if (!o || !r || snapshot_req_set(r, 0, kind, id) != 0) {
+    if (!o || !r || snapshot_req_set(r, 0, kind, http_param(req, "id")) != 0) {
         mem_free(o);
         snapshot_req_free(r);
         http_reply_error(req, -E_NO_MEMORY, NULL);
@@ -172,8 +168,9 @@ static bool listing_shows(const struct listing *l, const struct job *j)
         return false; // meanwhile
     }
     char topic[LIMIT_TOPIC_BYTES + 1];
-    return principal_may_subscribe(http_principal(l->req),
-                                   read_topic(j->kind, str_of(j->id), topic));
+    const struct principal *p = http_principal(l->req);
+    return principal_is_user(p, j->owner) ||
+           principal_may(p, RIGHT_SUBSCRIBE, read_topic(j->kind, str_of(j->id), topic));
 }
 
 static void listing_reply_take(struct listing *l)
@@ -347,7 +344,7 @@ static void handle_list(struct http_request *req, struct hub_worker *hub, enum j
     }                                                                                              \
     static void one_##name(struct http_request *req, void *ctx)                                    \
     {                                                                                              \
-        handle_one(req, ctx, KIND_##kind);                                                         \
+        read_if_allowed(req, ctx, KIND_##kind, read_one);                                          \
     }
 COLLECTIONS(HANDLERS)
 #undef HANDLERS

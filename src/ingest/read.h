@@ -10,11 +10,15 @@
 #include "def/limits.h"
 #include "http/request.h"
 #include "hub/kind.h"
+#include "hub/worker.h"
 
 // The job's own topic; reading a job needs the right to follow it.
 struct str read_topic(enum job_kind kind, struct str id, char out[LIMIT_TOPIC_BYTES + 1]);
-// Is the id one, and may the asker read that job? False: answered 404 or 403.
-bool read_may(struct http_request *req, enum job_kind kind, struct str id) MUST_CHECK;
+// Handles the request for the job that the path names, once it is known that the asker may read it:
+// at once or later. Otherwise answered 404 (that is no id) or 403, whether or not it is there.
+void read_if_allowed(struct http_request *req, struct hub_worker *hub, enum job_kind kind,
+                     void (*handle)(struct http_request *req, struct hub_worker *hub,
+                                    enum job_kind kind));
 // The status as written on the wire, of static storage; p = NULL when the kind has none like it.
 struct str read_status(enum job_kind kind, struct str text);
 
