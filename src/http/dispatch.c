@@ -165,33 +165,50 @@ static bool judge_type(struct http_request *req)
     return (!is_multipart && charset_is_utf8(rest)) || refuse(req, -E_MEDIA_TYPE, NULL);
 }
 
-static bool authenticate(struct http_request *req)
+// ---- Who asks ----
+
+bool http_let_in(struct http_request *req, int err)
+{
+    const struct httpd_config *cfg = &req->hc->httpd->cfg;
+    if (err == -E_UNAUTHORIZED && req->match.route->kind == ROUTE_UPGRADE &&
+        cfg->unauthorized_upgrade && http_header(req, "Origin").p) {
+        req->hc->phase = HTTP_HANDLING;
+        cfg->unauthorized_upgrade(cfg->authenticate_ctx, req);
+        return false;
+    }
+    return err == 0 || refuse(req, err, NULL);
+}
+
+static enum http_verdict authenticate(struct http_request *req)
 {
     const struct httpd_config *cfg = &req->hc->httpd->cfg;
     if (!cfg->authenticate || (req->match.route->flags & ROUTE_PUBLIC)) {
-        return true;
+        return HTTP_LET_IN;
     }
-    int e = cfg->authenticate(cfg->authenticate_ctx, req, &req->principal);
     req->principal_unref = cfg->principal_unref;
-    return e == 0 || refuse(req, e, NULL);
+    int e = cfg->authenticate(cfg->authenticate_ctx, req, &req->principal);
+    if (e == -E_AGAIN) {
+        return HTTP_UNDECIDED;
+    }
+    return http_let_in(req, e) ? HTTP_LET_IN : HTTP_REFUSED;
 }
 
-bool http_dispatch(struct http_request *req)
+enum http_verdict http_dispatch(struct http_request *req)
 {
     if (!let_in(req)) {
-        return false;
+        return HTTP_REFUSED;
     }
     if (str_eq(req->head->path, STR("*"))) {
         answer_options(req, 1u << HTTP1_GET | 1u << HTTP1_POST | 1u << HTTP1_DELETE);
-        return false;
+        return HTTP_REFUSED;
     }
     if (!find_route(req)) {
-        return false;
+        return HTTP_REFUSED;
     }
     if (req->match.route->kind == ROUTE_UPGRADE && !judge_upgrade(req)) {
-        return false;
+        return HTTP_REFUSED;
     }
-    return judge_type(req) && authenticate(req);
+    return judge_type(req) ? authenticate(req) : HTTP_REFUSED;
 }
 
 void http_handle(struct http_request *req)

@@ -145,8 +145,16 @@ static size_t take_head(struct http_conn *hc, char *p, size_t len)
         return len;
     }
     size_t used = head->head.bytes;
-    if (http_dispatch(hc->req)) {
+    switch (http_dispatch(hc->req)) {
+    case HTTP_LET_IN:
         begin_body(hc);
+        break;
+    case HTTP_UNDECIDED:
+        hc->phase = HTTP_ASKING;
+        deadline_cancel(&hc->deadline);
+        break;
+    case HTTP_REFUSED:
+        break;
     }
     return used;
 }
@@ -199,7 +207,8 @@ static size_t take(struct http_conn *hc, char *p, size_t len)
         case HTTP_BODY:
             n = take_body(hc, p + used, len - used);
             break;
-        case HTTP_HANDLING: // waits unread
+        case HTTP_ASKING:   // waits unread
+        case HTTP_HANDLING: // so too
         case HTTP_UPGRADED: // goes to the WebSocket
             return used;
         case HTTP_OVER:
@@ -221,20 +230,48 @@ static void end_if_waiting(struct http_conn *hc)
     }
 }
 
+// After `in_data`. False: a WebSocket has taken the connection, and hc is gone.
+static bool still_http(struct http_conn *hc)
+{
+    hc->in_data = false;
+    if (hc->phase == HTTP_UPGRADED) {
+        pool_free(&hc->httpd->conns_pool, hc);
+        return false;
+    }
+    return true;
+}
+
 static size_t on_data(struct conn *c UNUSED, void *arg, char *p, size_t len)
 {
     struct http_conn *hc = arg;
     hc->in_data = true;
     size_t used = take(hc, p, len);
-    hc->in_data = false;
-    if (hc->phase == HTTP_UPGRADED) {
-        pool_free(&hc->httpd->conns_pool, hc);
-        return used;
-    }
-    if (hc->eof) {
+    if (still_http(hc) && hc->eof) {
         end_if_waiting(hc);
     }
     return used;
+}
+
+void http_authenticated_take(struct http_request *req, int err, void *principal)
+{
+    struct http_conn *hc = req->hc;
+    req->principal = principal;
+    if (!hc) {
+        return; // gone meanwhile
+    }
+    ASSERT(hc->phase == HTTP_ASKING && err != -E_AGAIN);
+    hc->in_data = true;
+    if (http_let_in(req, err)) {
+        begin_body(hc);
+    }
+    if (!still_http(hc)) {
+        return;
+    }
+    if (conn_rest_bytes(hc->conn) > 0) {
+        conn_resume_reading(hc->conn);
+    } else if (hc->eof) {
+        end_if_waiting(hc);
+    }
 }
 
 // The peer shut its side. Somebody who holds a request for later, or a stream, has no reader any

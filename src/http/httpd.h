@@ -30,10 +30,14 @@ struct httpd_config {
     const struct origin_policy *origins;
     const struct http_limits *limits;
     bool upgrades; // false: 503 to every Upgrade
-    // Who is asking. 0 and a reference in *ret_principal (given back by principal_unref), or -E_*
-    // to answer with. NULL: http_principal is NULL.
-    int (*authenticate)(void *ctx, const struct http_request *req, void **ret_principal);
+    // Who is asking. 0 and a reference in *ret_principal (given back by principal_unref); -E_* to
+    // answer with; or -E_AGAIN, and http_authenticated_take will say. Meanwhile nothing more of the
+    // connection is read. NULL: http_principal is NULL.
+    int (*authenticate)(void *ctx, struct http_request *req, void **ret_principal);
     void (*principal_unref)(void *principal);
+    // Answers the Upgrade of a browser that is not let in: a page can't see the status of a refused
+    // handshake. NULL: 401, as for everyone else.
+    void (*unauthorized_upgrade)(void *ctx, struct http_request *req);
     void *authenticate_ctx;
     _Atomic(uint32_t) *load; // counted down with every connection that is over; NULL: nobody counts
 };
@@ -44,6 +48,10 @@ void httpd_free(struct httpd *h); // accepts NULL
 
 // Takes the descriptor.
 void httpd_accept(struct httpd *h, const struct accepted *a);
+
+// What `authenticate` left open: 0 with a reference to the principal, which is taken, or -E_* and
+// NULL. The caller holds a reference to the request, whose connection may be gone by now.
+void http_authenticated_take(struct http_request *req, int err, void *principal);
 
 // From now on: idle connections are closed, answers say `Connection: close`, streams and requests
 // with on_abort under way are left to their handlers, WebSockets are closed with `ws_code` (1001 or

@@ -808,7 +808,7 @@ static void a_large_answer_to_a_slow_reader_is_whole(void **state)
 
 // ---- Who asks ----
 
-static int authenticate(void *ctx, const struct http_request *req, void **ret_principal)
+static int authenticate(void *ctx, struct http_request *req, void **ret_principal)
 {
     struct str who = http_header(req, "Authorization");
     (void)ctx;
@@ -842,6 +842,79 @@ static void the_hook_says_who_asks(void **state)
     rig_ask(r, "GET /whoami HTTP/1.1\r\n" HOST "Authorization: me\r\n\r\n", &reply);
     assert_string_equal(reply.body, "me");
     rig_reply_free(&reply);
+    rig_stop(r);
+    assert_int_equal(principals, 0);
+}
+
+// A hook that answers in a later turn, what the request's `Authorization` says.
+struct decision {
+    struct mail mail;
+    struct http_request *req; // one reference
+};
+
+static void decide(struct mail *m)
+{
+    struct decision *l = CONTAINER_OF(m, struct decision, mail);
+    void *principal = NULL;
+    int err = authenticate(NULL, l->req, &principal);
+    http_authenticated_take(l->req, err, principal);
+    http_request_unref(l->req);
+    mem_free(l);
+}
+
+static int authenticate_later(void *ctx, struct http_request *req, void **ret_principal)
+{
+    (void)ctx, (void)ret_principal;
+    struct decision *l = mem_alloc(sizeof(*l));
+    l->req = http_request_ref(req);
+    l->mail.run = decide;
+    assert_true(loop_post_take(http_loop(req), &l->mail));
+    return -E_AGAIN;
+}
+
+static void the_hook_may_take_its_time(void **state)
+{
+    static const char post[] = "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n";
+    struct rig_reply reply;
+    (void)state;
+    struct rig *r = rig_start(&(struct rig_config){.routes = routes,
+                                                   .routes_count = ARRAY_LEN(routes),
+                                                   .authenticate = authenticate_later,
+                                                   .principal_unref = principal_unref});
+    // The body comes with the head, later, or never; more requests are pipelined behind.
+    int fd = rig_dial(r);
+    rig_say(fd, post);
+    rig_say(fd, "Authorization: me\r\n\r\nhello");
+    expect_body(fd, 200, "hello");
+    rig_say(fd, "GET /whoami HTTP/1.1\r\n" HOST "Authorization: a\r\n\r\n"
+                "GET /whoami HTTP/1.1\r\n" HOST "Authorization: b\r\n\r\n");
+    expect_body(fd, 200, "a");
+    expect_body(fd, 200, "b");
+    rig_say(fd, GET("/whoami"));
+    rig_reply_read(fd, &reply);
+    assert_int_equal(reply.status, 401);
+    rig_reply_free(&reply);
+    rig_say(fd, "GET /whoami HTTP/1.1\r\n" HOST "Authorization: c\r\n\r\n");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    expect_body(fd, 200, "c");
+    rig_expect_end(fd);
+    close(fd);
+    // A refused request's body is not read: the connection ends.
+    fd = rig_dial(r);
+    rig_say(fd, post);
+    rig_say(fd, "\r\nhello");
+    rig_reply_read(fd, &reply);
+    assert_int_equal(reply.status, 401);
+    rig_reply_free(&reply);
+    rig_expect_end(fd);
+    close(fd);
+    // Nobody is there any more.
+    for (int i = 0; i < 20; i++) {
+        fd = rig_dial(r);
+        rig_say(fd, post);
+        rig_say(fd, "Authorization: me\r\n\r\n");
+        close(fd);
+    }
     rig_stop(r);
     assert_int_equal(principals, 0);
 }
@@ -914,6 +987,7 @@ int main(void)
         SERVED(a_stream_goes_as_fast_as_it_is_read),
         SERVED(a_large_answer_to_a_slow_reader_is_whole),
         cmocka_unit_test(the_hook_says_who_asks),
+        cmocka_unit_test(the_hook_may_take_its_time),
         SERVED(out_of_descriptors_the_server_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,7 @@ struct httpd {
     struct pool requests_pool;
     struct list conns;  // without those that became WebSockets
     size_t conns_count; // with them
-    // Of the phases; in HANDLING and OVER none runs.
+    // Of the phases; in ASKING, HANDLING and OVER none runs.
     struct deadlines idle, heads, bodies;
     struct websockets websockets;
     bool draining;
@@ -37,12 +37,13 @@ struct httpd {
 
 // One connection.
 //
-//   IDLE --bytes--> HEAD --whole--> BODY --whole--> HANDLING --answered--> IDLE
-//     |               |      no body  +-------------^   |  \--ws_upgrade--> UPGRADED
+//   IDLE --bytes--> HEAD --whole--> [ASKING] --> BODY --whole--> HANDLING --answered--> IDLE
+//     |               |             no body        +-------------^   |  \--ws_upgrade--> UPGRADED
 //     +---------------+-------------- refused, no keep-alive, drain --> OVER (lingering)
 enum http_phase {
     HTTP_IDLE,     // nothing of a request has come
     HTTP_HEAD,     // some of a head
+    HTTP_ASKING,   // it is not known yet whose `req` is; what follows waits unread
     HTTP_BODY,     // `req` waits for its body
     HTTP_HANDLING, // `req` is the handler's; what is pipelined waits unread
     HTTP_UPGRADED, // a WebSocket has the connection; freed when on_data returns
@@ -55,7 +56,7 @@ struct http_conn {
     struct conn *conn;
     struct deadline deadline; // of the phase
     struct http1_parser parser;
-    struct http_request *req; // one reference: in BODY and HANDLING
+    struct http_request *req; // one reference: in ASKING, BODY and HANDLING
     enum http_phase phase : 3;
     bool loopback : 1; // came by a loopback listener
     bool fresh : 1;    // no request has come yet
@@ -125,8 +126,15 @@ void httpd_conn_over(struct httpd *h);     // there is one connection less
 void http_conn_over(struct http_conn *hc); // lingering close
 
 // dispatch.c
-// Judges the head and finds the handler. False: answered already (a refusal, a preflight).
-bool http_dispatch(struct http_request *req);
+// Judges the head and finds the handler.
+enum http_verdict {
+    HTTP_REFUSED, // answered already: a refusal, a preflight
+    HTTP_LET_IN,
+    HTTP_UNDECIDED, // http_authenticated_take comes later
+};
+enum http_verdict http_dispatch(struct http_request *req);
+// Answers by what the authenticate hook found, unless it is 0.
+bool http_let_in(struct http_request *req, int err);
 // Calls the handler; the body is whole.
 void http_handle(struct http_request *req);
 

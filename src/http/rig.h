@@ -17,7 +17,8 @@ struct rig_config {
     struct http_limits limits; // all zero: the defaults
     struct origin_config origins;
     bool no_upgrades;
-    int (*authenticate)(void *ctx, const struct http_request *req, void **ret_principal);
+    int (*authenticate)(void *ctx, struct http_request *req, void **ret_principal);
+    void *authenticate_ctx;
     void (*principal_unref)(void *principal);
 };
 

@@ -73,6 +73,7 @@ struct rig *rig_start(const struct rig_config *cfg)
                                                 .limits = &r->limits,
                                                 .upgrades = !cfg->no_upgrades,
                                                 .authenticate = cfg->authenticate,
+                                                .authenticate_ctx = cfg->authenticate_ctx,
                                                 .principal_unref = cfg->principal_unref,
                                                 .load = &r->target.load});
     r->target = (struct accept_target){.loop = r->loop, .fn_take = on_accept, .ctx = r};

@@ -264,7 +264,7 @@ static void take_connection(struct accept_target *t, const struct accepted *a)
     httpd_accept(w->httpd, a);
 }
 
-static int authenticate(void *ctx, const struct http_request *req, void **ret_principal)
+static int authenticate(void *ctx, struct http_request *req, void **ret_principal)
 {
     (void)req;
     struct worker *w = ctx;
