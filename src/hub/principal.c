@@ -19,12 +19,20 @@ static bool may_everything(const void *ctx, enum right right, struct str topic)
     return topic.len > 0;
 }
 
+static bool covers_everything(const void *ctx, const void *other)
+{
+    (void)ctx;
+    (void)other;
+    return true;
+}
+
 static void free_nothing(void *ctx)
 {
     (void)ctx;
 }
 
-static const struct principal_ops anyone = {.may = may_everything, .free = free_nothing};
+static const struct principal_ops anyone = {
+    .may = may_everything, .covers = covers_everything, .free = free_nothing};
 
 struct principal *principal_try_new_take(const struct principal_init *init)
 {
@@ -89,6 +97,12 @@ const void *principal_ctx(const struct principal *p)
 bool principal_may(const struct principal *p, enum right right, struct str topic)
 {
     return p->is.ops->may(p->is.ctx, right, topic);
+}
+
+bool principal_covers(const struct principal *p, const struct principal *other)
+{
+    return p->is.ops == other->is.ops ? p->is.ops->covers(p->is.ctx, other->is.ctx)
+                                      : p->is.ops == &anyone;
 }
 
 bool principal_is_user(const struct principal *p, const char *owner)

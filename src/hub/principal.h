@@ -18,6 +18,7 @@ enum right { RIGHT_SUBSCRIBE, RIGHT_PUBLISH };
 // Of its maker. Any thread.
 struct principal_ops {
     bool (*may)(const void *ctx, enum right right, struct str topic);
+    bool (*covers)(const void *ctx, const void *other); // both of this maker
     void (*free)(void *ctx);
 };
 
@@ -47,6 +48,8 @@ const void *principal_ctx(const struct principal *p);
 
 // What is granted by name. Owning a job grants its topics besides: see hub/owner.h.
 bool principal_may(const struct principal *p, enum right right, struct str topic);
+// May `p` all that `other` may? When not, going from `other` to `p` is to lose rights.
+bool principal_covers(const struct principal *p, const struct principal *other);
 // Is it this user's? `owner` NULL: nobody's.
 bool principal_is_user(const struct principal *p, const char *owner);
 

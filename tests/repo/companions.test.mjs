@@ -14,7 +14,7 @@ const TESTED_ELSEWHERE = {
   'src/hub/bracket.c': 'by the simulation, which drives it through crashes and reorderings',
   'src/hub/bracket_ask.c': 'by the simulation, which drives it through crashes and reorderings',
   'src/hub/pages.c': 'by fanout_test.c and the simulation',
-  'src/hub/principal.c': 'without authentication it only says yes',
+  'src/hub/principal.c': 'by owner_test.c',
   'src/hub/sequencer.c': 'by the simulation, which drives it through crashes and reorderings',
   'src/hub/sequencer_batch.c': 'by the simulation, which drives it through crashes and reorderings',
   'src/hub/sequencer_cache.c': 'by the simulation, which drives it through crashes and reorderings',

@@ -13,7 +13,7 @@ export function walk(root = REPO, folder = '') {
     if (entry.isDirectory()) {
       return LEFT_OUT.test(entry.name) ? [] : walk(root, name);
     }
-    return entry.isFile() ? [name] : [];
+    return entry.isFile() && entry.name !== '.git' ? [name] : []; // a file in a linked work tree
   }).sort();
 }
 
