@@ -90,6 +90,13 @@ async function clang(tally) {
   tally.pass();
 }
 
+// What was built, and what it does to itself, as it will run: the release build.
+async function hardening(tally) {
+  await buildRelease(['clairon']);
+  const env = { CLAIRON_BIN: path.join(REPO, 'build/clairon') };
+  await nodeTest(tally, files('tests/hardening', /\.test\.mjs$/), { env });
+}
+
 // ---- unit tests
 
 // cmocka prints TAP; a test program that prints none (it crashed, or is no cmocka program) counts as one test.
@@ -237,6 +244,7 @@ export const PARTS = {
   repo: { about: 'rules of the repository, and the harness', run: repo },
   page: { about: 'the modules of the pages, without a browser', run: page },
   build: { about: 'release build, warnings are errors: build/clairon', run: release },
+  hardening: { about: 'how the release binary is built and shuts itself in', run: hardening },
   clang: { about: 'everything compiles with clang, warnings are errors', run: clang },
   unit: { about: 'unit tests under ASan and UBSan', run: unit },
   sim: { about: `the hub against a model: ${SCHEDULES.toLocaleString('en')} seeded schedules, and planted bugs`, run: sim },
