@@ -16,6 +16,9 @@ _Static_assert((int)E_AGAIN > (int)CLAIRON_NO_MEMORY, "one number, one meaning")
 int client_fail(struct clairon_error *err, enum clairon_status status, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
+// The hub answered 401, to a request with a token or to one without. Returns -CLAIRON_REFUSED.
+int client_unauthorized(struct clairon_error *err, bool with_token);
+
 static inline struct str span_str(struct clairon_span s)
 {
     return str_make(s.p, s.len);

@@ -318,8 +318,10 @@ static int attempt(struct clairon_http *h, int64_t deadline_ms, struct clairon_r
     int status = h->head.status;
     r = read_body(h, deadline_ms, err);
     if (r == 0) {
-        *res = (struct clairon_response){
-            .status = status, .body = str_span(buf_str(&h->body)), .retry_after_s = retry_after_s};
+        *res = (struct clairon_response){.status = status,
+                                         .body = str_span(buf_str(&h->body)),
+                                         .retry_after_s = retry_after_s,
+                                         .with_token = h->address.token != NULL};
     }
     return r;
 }
@@ -359,6 +361,9 @@ int clairon_http_request(struct clairon_http *h, const struct clairon_request *r
 
 int clairon_http_refusal(const struct clairon_response *res, struct clairon_error *err)
 {
+    if (res->status == 401) {
+        return client_unauthorized(err, res->with_token);
+    }
     int r = client_fail(err, CLAIRON_REFUSED, "the hub answered %d", res->status);
     if (!err) {
         return r;

@@ -23,6 +23,8 @@ enum {
     PONG_MS_MAX = 10000,
     READ_BYTES = 65536,
     READS_PER_STEP = 16,
+    CLOSE_TOKEN_ENDED = 4401,
+    CLOSE_REVOKED = 4403,
     TX_BYTES_MAX = 4 * 1024 * 1024,
     MESSAGE_BYTES_MAX = 16 * 1024 * 1024,
 };
@@ -235,6 +237,21 @@ static int send_some(struct clairon_sub *s, struct clairon_error *err)
     return 0;
 }
 
+// Ended for good, or for now?
+static int judge_close(const struct ws_event *e, struct clairon_error *err)
+{
+    switch (e->code) {
+    case CLOSE_TOKEN_ENDED:
+        return client_fail(err, CLAIRON_REFUSED, "the token has ended: a new one is needed");
+    case CLOSE_REVOKED:
+        return client_fail(err, CLAIRON_REFUSED,
+                           "the hub ended the session: the token was revoked");
+    default:
+        return client_fail(err, CLAIRON_UNREACHABLE, "the hub closed the session (%d%s%.*s)",
+                           e->code, e->data.len ? " " : "", STR_ARG(e->data));
+    }
+}
+
 // The frames in `bytes`, which they may be unmasked in.
 static int take_frames(struct clairon_sub *s, char *p, size_t len, struct clairon_error *err)
 {
@@ -259,8 +276,7 @@ static int take_frames(struct clairon_sub *s, char *p, size_t len, struct clairo
             put_frame(s, WS_OP_PONG, e.data);
             break;
         case WS_CLOSE:
-            return client_fail(err, CLAIRON_UNREACHABLE, "the hub closed the session (%d%s%.*s)",
-                               e.code, e.data.len ? " " : "", STR_ARG(e.data));
+            return judge_close(&e, err);
         case WS_BINARY:
         case WS_PONG:
             break;
@@ -273,6 +289,9 @@ static int judge_status(struct clairon_sub *s, const struct http1_response *head
                         struct clairon_error *err)
 {
     int status = head->status;
+    if (status == 401) {
+        return client_unauthorized(err, s->address.token != NULL);
+    }
     bool for_now = status == 408 || status == 429 || status >= 500;
     int r = client_fail(err, for_now ? CLAIRON_UNREACHABLE : CLAIRON_REFUSED, "%s answered %d %.*s",
                         s->address.authority, status, STR_ARG(head->reason));

@@ -74,6 +74,7 @@ struct clairon_response {
     int status;
     struct clairon_span body; // holds until the next call on this connection
     int retry_after_s;        // -1 when the hub did not say
+    bool with_token;          // one went with the request
 };
 
 // `*ret` is owned by the caller. CLAIRON_BAD_ARGUMENT for a URL that can't be used.

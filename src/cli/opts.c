@@ -43,7 +43,21 @@ static const struct opt *find(const struct opts *o, struct str name)
     return NULL;
 }
 
-static bool set(const struct opts *o, const struct opt *opt, const char *value, int *ret_status)
+enum { SECRET_BYTES_MAX = 8192 };
+
+static const char *hide(char *value)
+{
+    static char kept[SECRET_BYTES_MAX + 1];
+    size_t len = strlen(value);
+    if (len > SECRET_BYTES_MAX) {
+        return NULL;
+    }
+    memcpy(kept, value, len + 1);
+    memset(value, '*', len);
+    return kept;
+}
+
+static bool set(const struct opts *o, const struct opt *opt, char *value, int *ret_status)
 {
     uint64_t n;
     struct opt_list *list = opt->to;
@@ -54,6 +68,9 @@ static bool set(const struct opts *o, const struct opt *opt, const char *value, 
     case OPT_TEXT:
         *(const char **)opt->to = value;
         return true;
+    case OPT_SECRET:
+        *(const char **)opt->to = hide(value);
+        return *(const char **)opt->to || wrong(o, ret_status, "too long: --", opt->name);
     case OPT_UINT:
         if (str_to_u64(str_of(value), &n) || n > 1000000) {
             char text[96];
@@ -75,7 +92,7 @@ static bool set(const struct opts *o, const struct opt *opt, const char *value, 
 // The option at argv[*at]; moves on behind it and its value.
 static bool take_option(const struct opts *o, int argc, char **argv, int *at, int *ret_status)
 {
-    const char *word = argv[*at];
+    char *word = argv[*at];
     struct str rest = str_of(word + 2);
     struct str name = str_cut(&rest, '=');
     const struct opt *opt = word[1] == '-' ? find(o, name) : NULL;
@@ -85,7 +102,7 @@ static bool take_option(const struct opts *o, int argc, char **argv, int *at, in
     if (opt->type == OPT_FLAG && rest.p) {
         return wrong(o, ret_status, "takes no value:", word);
     }
-    const char *value = rest.p; // NUL-terminated: it is the end of the word
+    char *value = rest.p ? word + (rest.p - word) : NULL; // NUL-terminated: it ends the word
     if (opt->type != OPT_FLAG && !value) {
         if (*at + 1 >= argc) {
             return wrong(o, ret_status, "a value is missing behind", word);

@@ -17,10 +17,12 @@ struct opt_list {
 };
 
 enum opt_type {
-    OPT_FLAG, // to: bool
-    OPT_TEXT, // to: const char *
-    OPT_UINT, // to: unsigned
-    OPT_LIST, // to: struct opt_list; may be given many times
+    OPT_FLAG,   // to: bool
+    OPT_TEXT,   // to: const char *
+    OPT_SECRET, // as OPT_TEXT; the word is overwritten, so that `ps` does not show it. One a
+                // command
+    OPT_UINT,   // to: unsigned
+    OPT_LIST,   // to: struct opt_list; may be given many times
 };
 
 struct opt {

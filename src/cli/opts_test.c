@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -153,9 +154,50 @@ static void test_words_last(void **state)
     }
 }
 
+static void test_secret(void **state)
+{
+    (void)state;
+    const char *secret = NULL;
+    const struct opt secrets[] = {{"token", OPT_SECRET, &secret, "TOKEN", "a secret"}};
+    const struct opts o = {.command = "x",
+                           .words = "A",
+                           .about = "x",
+                           .table = secrets,
+                           .count = 1,
+                           .words_min = 1,
+                           .words_max = 1};
+    static const char *const ways[] = {"--token\0abc\0a", "--token=abc\0a"};
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        char first[16], second[16], last[16], name[] = "x";
+        const char *p = ways[i];
+        (void)snprintf(first, sizeof(first), "%s", p);
+        p += strlen(p) + 1;
+        (void)snprintf(second, sizeof(second), "%s", p);
+        p += strlen(p) + 1;
+        (void)snprintf(last, sizeof(last), "%s", i == 0 ? p : "");
+        char *argv[] = {name, first, second, i == 0 ? last : NULL, NULL};
+        int words, status;
+        assert_true(opts_parse(&o, i == 0 ? 4 : 3, argv, &words, &status));
+        assert_string_equal(secret, "abc");
+        assert_string_equal(i == 0 ? second : first, i == 0 ? "***" : "--token=***");
+        assert_string_equal(argv[1], "a");
+    }
+    char name[] = "x", option[] = "--token", a[] = "a", longest[8194];
+    memset(longest, 't', sizeof(longest));
+    for (size_t len = 8193; len >= 8192; len--) {
+        longest[len] = '\0';
+        char *argv[] = {name, option, longest, a, NULL};
+        int words, status = EXIT_OK;
+        assert_int_equal(opts_parse(&o, 4, argv, &words, &status), len == 8192);
+        assert_int_equal(status, len == 8192 ? EXIT_OK : EXIT_USAGE);
+    }
+    assert_int_equal(strlen(secret), 8192);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),
-                                       cmocka_unit_test(test_words_last)};
+                                       cmocka_unit_test(test_words_last),
+                                       cmocka_unit_test(test_secret)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,7 +71,7 @@ int cmd_pub(int argc, char **argv)
     struct clairon_target target = {0};
     const struct opt table[] = {
         {"server", OPT_TEXT, &target.server, "URL", "the hub (default: $CLAIRON_SERVER)"},
-        {"token", OPT_TEXT, &target.token, "TOKEN", "who asks (default: $CLAIRON_TOKEN)"},
+        {"token", OPT_SECRET, &target.token, "TOKEN", "who asks (default: $CLAIRON_TOKEN)"},
     };
     const struct opts opts = {
         .command = "pub",

@@ -152,7 +152,7 @@ static bool parse(struct run *r, int argc, char **argv, int *ret_status)
 {
     const struct opt table[] = {
         {"server", OPT_TEXT, &r->target.server, "URL", "the hub (default: $CLAIRON_SERVER)"},
-        {"token", OPT_TEXT, &r->target.token, "TOKEN", "who reports (default: $CLAIRON_TOKEN)"},
+        {"token", OPT_SECRET, &r->target.token, "TOKEN", "who reports (default: $CLAIRON_TOKEN)"},
         {"kind", OPT_TEXT, &r->kind_text, "KIND",
          "build (the default; also: job), deployment, ticket"},
         {"id", OPT_TEXT, &r->id, "ID", "the job's id (default: a new one, told on standard error)"},
@@ -527,6 +527,9 @@ static void deliver(struct run *r)
     while ((e = clairon_reporter_flush(r->reporter, FLUSH_SLICE_MS, &err)) != 0 &&
            clock_now().mono_ms < until_ms && !r->interrupted) {
         take_signals(r);
+    }
+    if (!e) { // nothing is left to wait for: because all of it arrived, or the hub wants no more
+        e = clairon_reporter_opened(r->reporter, 0, &err);
     }
     if (e) {
         cli_say("run", "not everything was reported: %s", err.message);

@@ -151,7 +151,7 @@ int cmd_sub(int argc, char **argv)
     struct clairon_sub_options o = {0};
     const struct opt table[] = {
         {"server", OPT_TEXT, &o.target.server, "URL", "the hub (default: $CLAIRON_SERVER)"},
-        {"token", OPT_TEXT, &o.target.token, "TOKEN", "who asks (default: $CLAIRON_TOKEN)"},
+        {"token", OPT_SECRET, &o.target.token, "TOKEN", "who asks (default: $CLAIRON_TOKEN)"},
         {"since", OPT_TEXT, &o.since, "CURSOR", "begin behind the event of this id"},
         {"count", OPT_UINT, &s.count_max, "N", "end after N events"},
     };

@@ -300,7 +300,7 @@ int cmd_watch(int argc, char **argv)
     struct watch w = {.wait_s = WAIT_S_DEFAULT};
     const struct opt table[] = {
         {"server", OPT_TEXT, &w.target.server, "URL", "the hub (default: $CLAIRON_SERVER)"},
-        {"token", OPT_TEXT, &w.target.token, "TOKEN", "who asks (default: $CLAIRON_TOKEN)"},
+        {"token", OPT_SECRET, &w.target.token, "TOKEN", "who asks (default: $CLAIRON_TOKEN)"},
         {"wait", OPT_UINT, &w.wait_s, "SECONDS",
          "give up after so long without the hub (default 60)"},
     };
