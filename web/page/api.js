@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The hub's addresses and its HTTP API. A page opened with ?token= hands that token on.
+// The hub's addresses and its HTTP API. The token the page was opened with goes along.
 
-const TOKEN = new URLSearchParams(location.search).get('token');
+import { addToken, takeToken } from './token.js';
+
+const TOKEN = takeToken();
 
 const PATHS = { deployment: '/api/v1/deployments', ticket: '/api/tickets', build: '/api/jobs' };
-
-function withToken(path) {
-  if (!TOKEN) {
-    return path;
-  }
-  return `${path}${path.includes('?') ? '&' : '?'}token=${encodeURIComponent(TOKEN)}`;
-}
 
 export class ApiError extends Error {
   constructor(status, message) {
@@ -42,16 +37,16 @@ function jobPath(kind, id) {
 }
 
 export function pageUrl(kind, id) {
-  return withToken(`/jobs/${kind}/${encodeURIComponent(id)}`);
+  return addToken(`/jobs/${kind}/${encodeURIComponent(id)}`, TOKEN);
 }
 
 export function homeUrl() {
-  return withToken('/');
+  return addToken('/', TOKEN);
 }
 
 // The log of one attempt as plain text, for a link.
 export function rawLogUrl(kind, id, attempt) {
-  return withToken(`${jobPath(kind, id)}/log?${query({ format: 'text', attempt })}`);
+  return addToken(`${jobPath(kind, id)}/log?${query({ format: 'text', attempt })}`, TOKEN);
 }
 
 export function getJobs(kind, options) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Shows the state of the connection in the page's head.
 
-const TEXTS = { connecting: 'Connecting…', live: 'Live', refused: 'Not allowed: sign in again' };
+const TEXTS = { connecting: 'Connecting…', live: 'Live', refused: 'Access ended: a new token is needed' };
 
 export class LinkState {
   #node;
