@@ -374,6 +374,7 @@ void httpd_accept(struct httpd *h, const struct accepted *a)
         return;
     }
     hc->httpd = h;
+    hc->peer = a->peer;
     hc->loopback = a->loopback_listener;
     hc->fresh = true;
     list_push_back(&h->conns, &hc->node);

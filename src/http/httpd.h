@@ -14,6 +14,7 @@
 #include "http/origin.h"
 #include "http/request.h"
 #include "http/route.h"
+#include "net/addr.h"
 #include "net/conn.h"
 #include "net/listener.h"
 #include "net/loop.h"
@@ -29,7 +30,8 @@ struct httpd_config {
     const struct router *router;
     const struct origin_policy *origins;
     const struct http_limits *limits;
-    bool upgrades; // false: 503 to every Upgrade
+    struct net_blocks trusted_proxies; // whose word about their clients is taken
+    bool upgrades;                     // false: 503 to every Upgrade
     // Who is asking. 0 and a reference in *ret_principal (given back by principal_unref); -E_* to
     // answer with; or -E_AGAIN, and http_authenticated_take will say. Meanwhile nothing more of the
     // connection is read. NULL: http_principal is NULL.

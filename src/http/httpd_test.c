@@ -185,6 +185,13 @@ static bool asks_eio(const struct http_request *req, void *ctx)
     return http_query(req, "EIO").p != NULL;
 }
 
+static void address(struct http_request *req, void *ctx)
+{
+    char text[NET_ADDR_TEXT_BYTES];
+    (void)ctx;
+    http_reply(req, 200, "text/plain", str_make(text, net_addr_text(http_peer(req), text)));
+}
+
 static const struct route routes[] = {
     {.pattern = "/", .handle = hello},
     {.pattern = "/hello", .handle = hello, .flags = ROUTE_PUBLIC},
@@ -202,6 +209,7 @@ static const struct route routes[] = {
     {.pattern = "/refuse", .handle = refuse},
     {.pattern = "/busy", .handle = busy},
     {.pattern = "/whoami", .handle = whoami},
+    {.pattern = "/address", .handle = address},
     {.pattern = "/ws", .handle = hello, .when = asks_eio},
     {.pattern = "/ws", .kind = ROUTE_UPGRADE, .handle = drop},
 };
@@ -919,6 +927,37 @@ static void the_hook_may_take_its_time(void **state)
     assert_int_equal(principals, 0);
 }
 
+static void expect_address(const struct rig *r, const char *request, const char *want)
+{
+    struct rig_reply reply;
+    rig_ask(r, request, &reply);
+    assert_string_equal(reply.body, want);
+    rig_reply_free(&reply);
+}
+
+static void only_trusted_proxies_say_who_asks(void **state)
+{
+    static const char plain[] = GET("/address");
+    static const char said[] =
+        "GET /address HTTP/1.1\r\n" HOST "X-Forwarded-For: 198.51.100.7, 203.0.113.1\r\n\r\n";
+    static const char broken[] = "GET /address HTTP/1.1\r\n" HOST "Forwarded: for=me\r\n\r\n";
+    struct net_block local;
+    (void)state;
+    struct rig *r =
+        rig_start(&(struct rig_config){.routes = routes, .routes_count = ARRAY_LEN(routes)});
+    expect_address(r, plain, "127.0.0.1");
+    expect_address(r, said, "127.0.0.1");
+    rig_stop(r);
+    assert_int_equal(net_block_parse(STR("127.0.0.1"), &local), 0);
+    r = rig_start(&(struct rig_config){.routes = routes,
+                                       .routes_count = ARRAY_LEN(routes),
+                                       .trusted_proxies = {.items = &local, .count = 1}});
+    expect_address(r, plain, "127.0.0.1");
+    expect_address(r, said, "203.0.113.1");
+    expect_address(r, broken, "127.0.0.1");
+    rig_stop(r);
+}
+
 // ---- Want ----
 
 static void out_of_descriptors_the_server_goes_on(void **state)
@@ -988,6 +1027,7 @@ int main(void)
         SERVED(a_large_answer_to_a_slow_reader_is_whole),
         cmocka_unit_test(the_hook_says_who_asks),
         cmocka_unit_test(the_hook_may_take_its_time),
+        cmocka_unit_test(only_trusted_proxies_say_who_asks),
         SERVED(out_of_descriptors_the_server_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

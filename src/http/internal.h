@@ -55,6 +55,7 @@ struct http_conn {
     struct httpd *httpd;
     struct conn *conn;
     struct deadline deadline; // of the phase
+    struct net_addr peer;     // the other end of the socket
     struct http1_parser parser;
     struct http_request *req; // one reference: in ASKING, BODY and HANDLING
     enum http_phase phase : 3;
@@ -80,6 +81,7 @@ struct http_request {
     struct httpd *httpd;
     struct http_conn *hc; // NULL once answered or gone
     struct metrics *metrics;
+    struct net_addr peer; // the client, as far as it is known
     // A copy of the head, cut off behind its last field: in `small`, or in the arena.
     const struct http1_request *head;
     struct arena arena;

@@ -297,7 +297,7 @@ static void what_is_partial_is_given_back(void **state)
 
 int main(void)
 {
-    static_assert(sizeof(struct http_conn) <= 112, "connections are kept open between requests");
+    static_assert(sizeof(struct http_conn) <= 136, "connections are kept open between requests");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(idle_websockets_are_small_and_their_memory_comes_back,
                                         start, stop),

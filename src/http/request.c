@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/err.h"
 #include "def/limits.h"
+#include "http/forwarded.h"
 #include "http/internal.h"
 #include "wire/ws_handshake.h"
 
@@ -58,6 +59,7 @@ struct http_request *http_request_new(struct http_conn *hc, const struct http1_r
     req->httpd = hc->httpd;
     req->hc = hc;
     req->metrics = conn_metrics(hc->conn);
+    req->peer = forwarded_client(&head->head, &hc->peer, &hc->httpd->cfg.trusted_proxies);
     arena_init(&req->arena, HTTP_ARENA_BYTES);
     buf_init(&req->body, hc->httpd->cfg.limits->body_bytes);
     buf_init(&req->fields, FIELDS_BYTES_MAX);
@@ -173,6 +175,11 @@ struct arena *http_arena(struct http_request *req)
 void *http_principal(const struct http_request *req)
 {
     return req->principal;
+}
+
+const struct net_addr *http_peer(const struct http_request *req)
+{
+    return &req->peer;
 }
 
 struct loop *http_loop(const struct http_request *req)

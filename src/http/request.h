@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/compiler.h"
 #include "base/str.h"
+#include "net/addr.h"
 #include "net/loop.h"
 #include "net/metrics.h"
 #include "wire/http1.h"
@@ -49,6 +50,8 @@ struct str http_body(const struct http_request *req); // whole; empty when there
 #define HTTP_ARENA_BYTES (8u << 20)
 struct arena *http_arena(struct http_request *req);
 void *http_principal(const struct http_request *req); // what the authenticate hook gave; borrowed
+// The client's address: the peer's, or what trusted proxies say.
+const struct net_addr *http_peer(const struct http_request *req);
 struct loop *http_loop(const struct http_request *req);
 struct metrics *http_metrics(const struct http_request *req);
 struct now http_now(const struct http_request *req); // of this turn

@@ -16,6 +16,7 @@ struct rig_config {
     size_t routes_count;
     struct http_limits limits; // all zero: the defaults
     struct origin_config origins;
+    struct net_blocks trusted_proxies;
     bool no_upgrades;
     int (*authenticate)(void *ctx, struct http_request *req, void **ret_principal);
     void *authenticate_ctx;

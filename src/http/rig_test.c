@@ -71,6 +71,7 @@ struct rig *rig_start(const struct rig_config *cfg)
                                                 .router = r->router,
                                                 .origins = r->policy,
                                                 .limits = &r->limits,
+                                                .trusted_proxies = cfg->trusted_proxies,
                                                 .upgrades = !cfg->no_upgrades,
                                                 .authenticate = cfg->authenticate,
                                                 .authenticate_ctx = cfg->authenticate_ctx,

@@ -198,3 +198,13 @@ bool net_block_contains(const struct net_block *b, const struct net_addr *a)
     }
     return true;
 }
+
+bool net_blocks_contain(const struct net_blocks *blocks, const struct net_addr *a)
+{
+    for (size_t i = 0; i < blocks->count; i++) {
+        if (net_block_contains(&blocks->items[i], a)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -45,4 +45,11 @@ bool net_addr_same_host(const struct net_addr *a, const struct net_addr *b); // 
 int net_block_parse(struct str s, struct net_block *ret) MUST_CHECK;
 bool net_block_contains(const struct net_block *b, const struct net_addr *a);
 
+// Some blocks; borrowed.
+struct net_blocks {
+    const struct net_block *items;
+    size_t count;
+};
+bool net_blocks_contain(const struct net_blocks *blocks, const struct net_addr *a); // any of them
+
 #endif

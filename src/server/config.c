@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "def/limits.h"
 
-enum config_type { TYPE_BOOL, TYPE_UINT, TYPE_STRING, TYPE_LIST };
+enum config_type { TYPE_BOOL, TYPE_UINT, TYPE_STRING, TYPE_LIST, TYPE_BLOCKS };
 
 static const struct config_key {
     const char *section, *key;
@@ -90,13 +90,47 @@ static bool parse_bool(struct str text, bool *ret)
     return false;
 }
 
-static int list_add(struct config *c, struct config_list *list, struct str item)
+static bool is_list(const struct config_key *k)
 {
-    if (list->count == CONFIG_LIST_MAX) {
-        return -E_BAD_REQUEST;
+    return k->type == TYPE_LIST || k->type == TYPE_BLOCKS;
+}
+
+static void list_clear(struct config *c, const struct config_key *k)
+{
+    void *at = (char *)c + k->offset;
+    if (k->type == TYPE_LIST) {
+        ((struct config_list *)at)->count = 0;
+    } else {
+        ((struct config_blocks *)at)->count = 0;
     }
-    list->items[list->count++] = keep_text(c, item);
-    return 0;
+}
+
+// NULL, or what the list wants instead.
+static const char *list_add(struct config *c, const struct config_key *k, struct str item)
+{
+    void *at = (char *)c + k->offset;
+    struct config_list *list = at;
+    struct config_blocks *blocks = at;
+    if ((k->type == TYPE_LIST ? list->count : blocks->count) == CONFIG_LIST_MAX) {
+        return "at most 64 entries";
+    }
+    if (k->type == TYPE_LIST) {
+        list->items[list->count++] = keep_text(c, item);
+        return NULL;
+    }
+    if (net_block_parse(item, &blocks->items[blocks->count]) != 0) {
+        return "addresses and blocks such as 10.0.0.0/8 (no bits set past the prefix)";
+    }
+    blocks->count++;
+    return NULL;
+}
+
+static int fault_value(const struct config_key *k, const char *where, const char *wants,
+                       struct str text, struct config_fault *fault)
+{
+    (void)snprintf(fault->text, sizeof(fault->text), "%s: %s.%s must be %s, not \"%.*s\"", where,
+                   k->section, k->key, wants, (int)(text.len > 80 ? 80 : text.len), text.p);
+    return -E_BAD_REQUEST;
 }
 
 // Sets a scalar, or a list from one scalar with commas. `where` is "FILE:LINE" or a variable's
@@ -121,22 +155,15 @@ static int set_scalar(struct config *c, const struct config_key *k, struct str t
         *(struct str *)(void *)at = keep_text(c, text);
         break;
     case TYPE_LIST:
-        ((struct config_list *)(void *)at)->count = 0;
+    case TYPE_BLOCKS:
+        list_clear(c, k);
         while (rest.p && !wants) {
             struct str item = str_trim(str_cut(&rest, ','));
-            if (item.len && list_add(c, (void *)at, item) != 0) {
-                wants = "at most 64 entries";
-            }
+            wants = item.len ? list_add(c, k, item) : NULL;
         }
         break;
     }
-    if (wants) {
-        (void)snprintf(fault->text, sizeof(fault->text), "%s: %s.%s must be %s, not \"%.*s\"",
-                       where, k->section, k->key, wants, (int)(text.len > 80 ? 80 : text.len),
-                       text.p);
-        return -E_BAD_REQUEST;
-    }
-    return 0;
+    return wants ? fault_value(k, where, wants, text, fault) : 0;
 }
 
 // --- YAML: a mapping of sections, each a mapping of keys ---
@@ -179,10 +206,15 @@ static struct str scalar(const struct reading *r)
     return str_make((const char *)r->event.data.scalar.value, r->event.data.scalar.length);
 }
 
+static const char *put_where(const struct reading *r, char out[static 200])
+{
+    (void)snprintf(out, 200, "%s:%zu", r->path, r->event.start_mark.line + 1);
+    return out;
+}
+
 static int read_sequence(struct reading *r, const struct config_key *k)
 {
-    struct config_list *list = (void *)((char *)r->config + k->offset);
-    list->count = 0;
+    list_clear(r->config, k);
     for (;;) {
         int err = next_event(r);
         if (err) {
@@ -194,8 +226,10 @@ static int read_sequence(struct reading *r, const struct config_key *k)
         if (r->event.type != YAML_SCALAR_EVENT) {
             return fault_at(r, "the list may hold only plain values", str_of(k->key));
         }
-        if (list_add(r->config, list, scalar(r)) != 0) {
-            return fault_at(r, "the list has more than 64 entries", str_of(k->key));
+        const char *wants = list_add(r->config, k, scalar(r));
+        if (wants) {
+            char where[200];
+            return fault_value(k, put_where(r, where), wants, scalar(r), r->fault);
         }
     }
 }
@@ -210,15 +244,14 @@ static int read_value(struct reading *r, struct str section)
     if (err) {
         return err;
     }
-    if (r->event.type == YAML_SEQUENCE_START_EVENT && k->type == TYPE_LIST) {
+    if (r->event.type == YAML_SEQUENCE_START_EVENT && is_list(k)) {
         return read_sequence(r, k);
     }
     if (r->event.type != YAML_SCALAR_EVENT) {
         return fault_at(r, "the value has the wrong shape", str_of(k->key));
     }
     char where[200];
-    (void)snprintf(where, sizeof(where), "%s:%zu", r->path, r->event.start_mark.line + 1);
-    return set_scalar(r->config, k, scalar(r), where, r->fault);
+    return set_scalar(r->config, k, scalar(r), put_where(r, where), r->fault);
 }
 
 static bool section_known(struct str name)

@@ -10,11 +10,17 @@
 
 #include "base/compiler.h"
 #include "base/str.h"
+#include "net/addr.h"
 
 #define CONFIG_LIST_MAX 64
 
 struct config_list {
     struct str items[CONFIG_LIST_MAX];
+    unsigned count;
+};
+
+struct config_blocks {
+    struct net_block items[CONFIG_LIST_MAX];
     unsigned count;
 };
 
@@ -24,6 +30,7 @@ typedef uint64_t config_uint;
 // One member per key, named section_key.
 struct config {
     struct config_list server_listen, server_hosts, channels_default;
+    struct config_blocks server_trusted_proxies;
     config_uint server_workers, store_retention_hours, store_job_log_mb;
     struct str server_send, store_data, websocket_cors_origin;
     config_bool websocket_enabled, auth_allow_remote_without_auth;

@@ -32,6 +32,7 @@ static void test_good(void **state)
     struct config_fault fault = {""};
     assert_int_equal(
         read_text("# a comment\nserver:\n  listen: ['[::1]:8000', 127.0.0.1:0]\n  workers: 3\n"
+                  "  trusted_proxies: [10.0.0.0/8, 192.0.2.1]\n"
                   "store:\n  data: /x y\nauth:\n  # nothing\nwebsocket: {enabled: no, cors_origin: "
                   "'https://a, https://b'}\n",
                   &c, &fault),
@@ -39,6 +40,8 @@ static void test_good(void **state)
     assert_int_equal(c.server_listen.count, 2);
     assert_true(str_is(c.server_listen.items[0], "[::1]:8000"));
     assert_int_equal(c.server_workers, 3);
+    assert_int_equal(c.server_trusted_proxies.count, 2);
+    assert_int_equal(c.server_trusted_proxies.items[1].bits, 32);
     assert_true(str_is(c.store_data, "/x y"));
     assert_false(c.websocket_enabled);
     assert_true(str_is(c.websocket_cors_origin, "https://a, https://b"));
@@ -54,6 +57,11 @@ static void test_bad(void **state)
     static const struct {
         const char *text, *says;
     } rows[] = {
+        {"server:\n  trusted_proxies: [10.0.0.0/8,\n    proxy]\n",
+         ":3: server.trusted_proxies must be addresses and blocks such as 10.0.0.0/8"},
+        {"server:\n  trusted_proxies: 10.0.0.1/8\n", ":2: server.trusted_proxies must be"},
+        {"server:\n  trusted_proxies: '::1, 10.0.0.0/33'\n", "not \"::1, 10.0.0.0/33\""},
+        {"server:\n  trusted_proxies: {a: b}\n", ":2: the value has the wrong shape"},
         {"server:\n  lisen: x\n", ":2: unknown key: lisen"},
         {"sever:\n  listen: x\n", ":1: unknown section: sever"},
         {"server:\n  workers: many\n", ":2: server.workers must be a whole number"},

@@ -277,6 +277,12 @@ static void drop_principal(void *principal)
     principal_unref(principal);
 }
 
+static struct net_blocks trusted_proxies(const struct config *c)
+{
+    return (struct net_blocks){.items = c->server_trusted_proxies.items,
+                               .count = c->server_trusted_proxies.count};
+}
+
 struct worker *worker_new(const struct worker_config *cfg)
 {
     struct worker *w = mem_alloc(sizeof(*w));
@@ -309,6 +315,7 @@ struct worker *worker_new(const struct worker_config *cfg)
                                                 .router = w->router,
                                                 .origins = cfg->origins,
                                                 .limits = &http_limits_default,
+                                                .trusted_proxies = trusted_proxies(cfg->config),
                                                 .upgrades = cfg->config->websocket_enabled,
                                                 .authenticate = authenticate,
                                                 .principal_unref = drop_principal,
