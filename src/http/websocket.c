@@ -206,8 +206,7 @@ static const struct conn_ops ws_conn_ops = {
 
 static char *put(char *to, struct str s)
 {
-    memcpy(to, s.p, s.len);
-    return to + s.len;
+    return (char *)mempcpy(to, s.p, s.len);
 }
 
 // Put together in place, since every connection comes this way. False: the connection is gone.
