@@ -3,28 +3,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "auth/base64url.h"
-#include "auth/claims.h"
-#include "auth/grants.h"
+#include "auth/issue.h"
 #include "auth/jwt.h"
 #include "auth/sign.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "base/utf8.h"
 #include "cli/cli.h"
 #include "cli/opts.h"
 
-enum {
-    TTL_S_MAX = 366 * 86400,
-    ID_BYTES = 16,
-};
+_Static_assert(OPT_LIST_MAX <= GRANT_PATTERNS_MAX, "what can be said fits");
 
 struct wish {
     const char *sub, *role, *iss, *aud, *kid, *ttl, *key, *alg;
     struct opt_list subscribe, publish;
-    uint64_t ttl_s;
+    struct issue issue;
 };
 
 static int usage(const char *what, const char *value)
@@ -34,51 +28,26 @@ static int usage(const char *what, const char *value)
     return EXIT_USAGE;
 }
 
-// 90, 90s, 15m, 1h, 7d.
-static bool read_ttl(const char *text, uint64_t *ret_s)
-{
-    static const struct {
-        char unit;
-        unsigned seconds;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    struct str number = str_of(text);
-    unsigned each = 1;
-    for (size_t i = 0; i < ARRAY_LEN(units) && number.len > 0; i++) {
-        if (number.p[number.len - 1] == units[i].unit) {
-            each = units[i].seconds;
-            number.len--;
-            break;
-        }
-    }
-    uint64_t n;
-    if (str_to_u64(number, &n) || n == 0 || n > TTL_S_MAX / each) {
-        return false;
-    }
-    *ret_s = n * each;
-    return true;
-}
-
-static bool is_name(const char *text)
-{
-    return !text || (text[0] && strlen(text) <= CLAIMS_NAME_BYTES_MAX && utf8_valid(str_of(text)));
-}
-
-static int check_patterns(const struct opt_list *list)
+// Left out when there are none, which means the hub's defaults.
+static int take_patterns(const struct opt_list *list, struct issue_patterns *to)
 {
     for (unsigned i = 0; i < list->count; i++) {
         if (!grant_pattern_valid(str_of(list->items[i]))) {
             return usage("no topic, nor the beginning of one and *:", list->items[i]);
         }
+        to->items[to->count++] = str_of(list->items[i]);
     }
+    to->named = to->count > 0;
     return EXIT_OK;
 }
 
 static int check_wish(struct wish *w)
 {
+    struct issue *issue = &w->issue;
     if (!w->key || !w->key[0]) {
         return usage("name a key with --key, or in CLAIRON__AUTH__SECRET_FILE", NULL);
     }
-    if (!read_ttl(w->ttl, &w->ttl_s)) {
+    if (issue_read_ttl(str_of(w->ttl), &issue->ttl_s)) {
         return usage("--ttl takes a time like 90s, 15m, 1h or 7d, at most 366d, not", w->ttl);
     }
     if (w->alg && alg_of(str_of(w->alg)) == ALG_UNKNOWN) {
@@ -87,59 +56,27 @@ static int check_wish(struct wish *w)
     if (w->sub && !grant_user_valid(str_of(w->sub))) {
         return usage("can't be a user (1 to 128 bytes without /, space or *):", w->sub);
     }
-    if (!is_name(w->role) || !is_name(w->iss) || !is_name(w->aud) || !is_name(w->kid)) {
+    issue->sub = str_of(w->sub);
+    issue->role = str_of(w->role);
+    issue->issuer = str_of(w->iss);
+    issue->audience = str_of(w->aud);
+    size_t kid_bytes = w->kid ? strlen(w->kid) : 1;
+    bool kid_good =
+        kid_bytes > 0 && kid_bytes <= KEY_KID_BYTES_MAX && (!w->kid || utf8_valid(str_of(w->kid)));
+    if (issue_fault(issue) || !kid_good) {
         return usage("--role, --iss, --aud and --kid take 1 to 128 bytes of UTF-8", NULL);
     }
-    int status = check_patterns(&w->subscribe);
-    return status ? status : check_patterns(&w->publish);
-}
-
-static void put_text(struct buf *b, const char *name, const char *value)
-{
-    if (value) {
-        buf_putf(b, "\"%s\":", name);
-        buf_put_json(b, str_of(value));
-        buf_putc(b, ',');
-    }
-}
-
-// Left out when there are none, which means the hub's defaults.
-static void put_patterns(struct buf *b, const char *name, const struct opt_list *list)
-{
-    for (unsigned i = 0; i < list->count; i++) {
-        buf_putf(b, i == 0 ? "\"%s\":[" : ",", name);
-        buf_put_json(b, str_of(list->items[i]));
-    }
-    buf_put(b, list->count > 0 ? STR("],") : STR(""));
-}
-
-static void put_claims(struct buf *b, const struct wish *w)
-{
-    unsigned char id[ID_BYTES];
-    const uint64_t now_s = (uint64_t)clock_now().wall_ms / 1000;
-    buf_putc(b, '{');
-    put_text(b, "iss", w->iss);
-    put_text(b, "aud", w->aud);
-    put_text(b, "sub", w->sub);
-    put_text(b, "role", w->role);
-    put_patterns(b, "subscribe", &w->subscribe);
-    put_patterns(b, "publish", &w->publish);
-    random_bytes(id, sizeof(id));
-    buf_put(b, STR("\"jti\":\""));
-    base64url_put(b, id, sizeof(id));
-    buf_put(b, STR("\",\"iat\":"));
-    buf_put_u64(b, now_s);
-    buf_put(b, STR(",\"exp\":"));
-    buf_put_u64(b, now_s + w->ttl_s);
-    buf_putc(b, '}');
+    int status = take_patterns(&w->subscribe, &issue->patterns[GRANT_SUBSCRIBE]);
+    return status ? status : take_patterns(&w->publish, &issue->patterns[GRANT_PUBLISH]);
 }
 
 static int print_token(const struct wish *w, const struct key *key)
 {
     struct buf claims, token;
+    char jti[ISSUE_JTI_SIZE];
     buf_init(&claims, JWT_BYTES_MAX * 6);
     buf_init(&token, JWT_BYTES_MAX);
-    put_claims(&claims, w);
+    issue_put_claims(&claims, &w->issue, clock_now().wall_ms, jti);
     int status = EXIT_FAILED;
     int rc = claims.failed ? -E_NO_MEMORY : sign_token(key, buf_str(&claims), &token);
     if (rc) {
