@@ -65,6 +65,17 @@ static struct str keep_text(struct config *c, struct str s)
     return str_make(t->text, s.len);
 }
 
+// A fault is one line, whatever it quotes.
+static int told(struct config_fault *fault, int err)
+{
+    for (char *p = fault->text; err && *p; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+            *p = '?';
+        }
+    }
+    return err;
+}
+
 static const struct config_key *find_key(struct str section, struct str key, bool any_case)
 {
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
@@ -141,15 +152,17 @@ static int set_scalar(struct config *c, const struct config_key *k, struct str t
     char *at = (char *)c + k->offset;
     const char *wants = NULL;
     struct str rest = text;
+    uint64_t n;
     switch (k->type) {
     case TYPE_BOOL:
         wants = parse_bool(text, (bool *)(void *)at) ? NULL : "true or false";
         break;
     case TYPE_UINT:
-        wants =
-            str_to_u64(text, (uint64_t *)(void *)at) == 0 && *(uint64_t *)(void *)at < 1000000000
-                ? NULL
-                : "a whole number below 1000000000";
+        if (str_to_u64(text, &n) == 0 && n < 1000000000) {
+            *(uint64_t *)(void *)at = n;
+        } else {
+            wants = "a whole number below 1000000000";
+        }
         break;
     case TYPE_STRING:
         *(struct str *)(void *)at = keep_text(c, text);
@@ -316,6 +329,44 @@ static int read_document(struct reading *r)
     }
 }
 
+// Behind the mapping of sections nothing may come that would be passed over in silence.
+static int read_end(struct reading *r)
+{
+    int err = next_event(r);
+    if (!err && r->event.type == YAML_DOCUMENT_END_EVENT) {
+        err = next_event(r);
+    }
+    if (!err && r->event.type != YAML_STREAM_END_EVENT) {
+        err = fault_at(r, "the file holds a second document", STR_NONE);
+    }
+    return err;
+}
+
+// The parser has its input.
+static int read_all(struct reading *r)
+{
+    int err = read_document(r);
+    if (!err && r->event.type != YAML_STREAM_END_EVENT) {
+        err = read_end(r);
+    }
+    if (r->has_event) {
+        yaml_event_delete(&r->event);
+    }
+    yaml_parser_delete(&r->parser);
+    return told(r->fault, err);
+}
+
+int config_read_text(struct config *c, struct str text, const char *name,
+                     struct config_fault *fault)
+{
+    struct reading r = {.config = c, .fault = fault, .path = name};
+    if (!yaml_parser_initialize(&r.parser)) {
+        return -E_NO_MEMORY;
+    }
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text.p, text.len);
+    return read_all(&r);
+}
+
 int config_read_file(struct config *c, const char *path, struct config_fault *fault)
 {
     FILE *f = fopen(path, "re");
@@ -329,11 +380,7 @@ int config_read_file(struct config *c, const char *path, struct config_fault *fa
         return -E_NO_MEMORY;
     }
     yaml_parser_set_input_file(&r.parser, f);
-    int err = read_document(&r);
-    if (r.has_event) {
-        yaml_event_delete(&r.event);
-    }
-    yaml_parser_delete(&r.parser);
+    int err = read_all(&r);
     (void)fclose(f);
     return err;
 }
@@ -369,7 +416,7 @@ int config_read_environ(struct config *c, char *const *environ, struct config_fa
         struct str name = str_cut(&value, '=');
         int err = value.p ? read_variable(c, name, value, fault) : 0;
         if (err) {
-            return err;
+            return told(fault, err);
         }
     }
     return 0;

@@ -45,6 +45,9 @@ void config_init(struct config *c); // the defaults
 void config_fini(struct config *c);
 // -E_BAD_REQUEST (with the fault), -E_IO.
 int config_read_file(struct config *c, const char *path, struct config_fault *fault) MUST_CHECK;
+// The same from memory; `name` stands for the path in faults. -E_BAD_REQUEST, -E_NO_MEMORY.
+int config_read_text(struct config *c, struct str text, const char *name,
+                     struct config_fault *fault) MUST_CHECK;
 // CLAIRON__SECTION__KEY, WEBSOCKET_ENABLED and WEBSOCKET_CORS_ORIGIN.
 int config_read_environ(struct config *c, char *const *environ,
                         struct config_fault *fault) MUST_CHECK;

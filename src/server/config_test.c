@@ -73,6 +73,9 @@ static void test_bad(void **state)
         {"server: x\n", "a section holds keys and values"},
         {"server:\n  listen: [a\n", ":"},
         {"server:\n\tlisten: a\n", ":2: "},
+        {"server:\n  workers: 1\n---\nserver:\n  listen: x\n",
+         ":3: the file holds a second document"},
+        {"{server: {workers: 1}}\nlisten: x\n", ":2: "},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct config c;
@@ -109,6 +112,10 @@ static void test_environ(void **state)
     assert_int_not_equal(config_read_environ(&c, (char *const *)(uintptr_t)bad, &fault), 0);
     assert_non_null(strstr(fault.text, "CLAIRON__STORE__DTA: unknown key"));
     assert_int_not_equal(config_read_environ(&c, (char *const *)(uintptr_t)worse, &fault), 0);
+    assert_int_equal(c.server_workers, 0); // and stays what it was
+    const char *const lines[] = {"CLAIRON__SERVER__WORKERS=1\n2", NULL};
+    assert_int_not_equal(config_read_environ(&c, (char *const *)(uintptr_t)lines, &fault), 0);
+    assert_non_null(strstr(fault.text, "not \"1?2\"")); // one line
     config_fini(&c);
 }
 
