@@ -96,6 +96,35 @@ static bool is_log_type(struct str type)
            str_is(type, "JOB_LOG");
 }
 
+static bool job_valid(const struct event_init *init)
+{
+    return init->kind < KIND_NR && init->topics_count == 0 && !(init->flags & EVENT_CHANNEL) &&
+           topic_id_valid(init->job_id) && (!init->owner.p || topic_id_valid(init->owner)) &&
+           (!init->project.p || topic_id_valid(init->project));
+}
+
+static bool topics_valid(const struct event_init *init)
+{
+    bool channel = false;
+    if (init->topics_count == 0 || init->topics_count > LIMIT_TOPICS_PER_EVENT) {
+        return false;
+    }
+    for (unsigned i = 0; i < init->topics_count; i++) {
+        if (!topic_valid(init->topics[i])) {
+            return false;
+        }
+        channel = channel || str_starts(init->topics[i], STR("channel:"));
+    }
+    return channel || !(init->flags & EVENT_CHANNEL);
+}
+
+bool event_init_valid(const struct event_init *init)
+{
+    bool plain = init->id > 0 && init->type.len <= LIMIT_TYPE_BYTES && topic_valid(init->type) &&
+                 init->data.len > 0;
+    return plain && (init->kind == KIND_NONE ? topics_valid(init) : job_valid(init));
+}
+
 struct event *event_try_new(const struct event_init *init, const struct hash_key *key)
 {
     if (init->kind == KIND_NONE) {

@@ -65,6 +65,9 @@ struct event_init {
     unsigned scope; // enum topic_scope
 };
 
+// Whether that describes an event at all: names, topics and lengths are within bounds, data is
+// there. For what comes from a disk; all other callers have checked it already.
+bool event_init_valid(const struct event_init *init) MUST_CHECK;
 // One reference, owned by the caller; NULL without memory. Copies everything.
 struct event *event_try_new(const struct event_init *init, const struct hash_key *key) MUST_CHECK;
 struct event *event_ref(struct event *e);

@@ -46,6 +46,44 @@ static void check_json(const struct event_init *init, const char *want)
     event_unref(e);
 }
 
+// What a damaged record may say.
+static void test_valid(void **state)
+{
+    (void)state;
+    char long_text[LIMIT_TOPIC_BYTES + 1];
+    memset(long_text, 'x', sizeof(long_text));
+    const struct event_init good = {.id = 1,
+                                    .type = STR("X"),
+                                    .data = STR("{}"),
+                                    .kind = KIND_NONE,
+                                    .topics_count = 1,
+                                    .topics = {STR("a")}};
+    const struct event_init job = {
+        .id = 1, .type = STR("X"), .data = STR("{}"), .kind = KIND_BUILD, .job_id = STR("J")};
+    assert_true(event_init_valid(&good) && event_init_valid(&job));
+    struct event_init e;
+#define REFUSED(from, change)                                                                      \
+    do {                                                                                           \
+        e = from;                                                                                  \
+        e.change;                                                                                  \
+        assert_false(event_init_valid(&e));                                                        \
+    } while (0)
+    REFUSED(good, id = 0);
+    REFUSED(good, type = STR(""));
+    REFUSED(good, type = str_make(long_text, LIMIT_TYPE_BYTES + 1));
+    REFUSED(good, data = STR(""));
+    REFUSED(good, topics_count = 0);
+    REFUSED(good, topics_count = LIMIT_TOPICS_PER_EVENT + 1);
+    REFUSED(good, topics[0] = str_make(long_text, sizeof(long_text)));
+    REFUSED(good, flags = EVENT_CHANNEL);
+    REFUSED(job, kind = KIND_NR + 1);
+    REFUSED(job, topics_count = 1);
+    REFUSED(job, job_id = STR("a/b"));
+    REFUSED(job, owner = STR(""));
+    REFUSED(job, project = STR("a b"));
+#undef REFUSED
+}
+
 static void test_event_object(void **state)
 {
     (void)state;
@@ -188,9 +226,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_durability), cmocka_unit_test(test_event_object),
-        cmocka_unit_test(test_copies),     cmocka_unit_test(test_log_topics_by_type),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_durability),         cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_event_object),       cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_log_topics_by_type), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "hub/job.h"
 #include "hub/job_fields.h"
 #include "hub/state.h"
+#include "hub/topic.h"
 
 enum { ROW_DEPTH_MAX = 4 };
 #define ROW_ARENA_BYTES                                                                            \
@@ -196,6 +197,26 @@ static int read_member(struct job *j, struct json_val key, struct json_val val, 
     return 0;
 }
 
+static bool is_json(const char *text)
+{
+    struct json_val v;
+    size_t offset;
+    return !text || json_parse(str_of(text), LIMIT_JSON_DEPTH, &v, &offset) == 0;
+}
+
+static bool is_id(const char *text)
+{
+    return !text || topic_id_valid(str_of(text));
+}
+
+// What everybody who handles a job relies on; a damaged row may say anything.
+static bool is_valid(const struct job *j)
+{
+    return is_id(j->id) && is_id(j->owner) && is_id(j->project) && is_json(j->result) &&
+           is_json(j->progress_event_data) && j->progress >= 0 && j->progress <= 100 &&
+           (j->attempt == 0 || j->status != STATUS_NONE);
+}
+
 static int read_row(struct json_val row, struct arena *a, struct job **ret)
 {
     struct json_val kind = json_get(row, "kind"), id = json_get(row, "id");
@@ -221,6 +242,9 @@ static int read_row(struct json_val row, struct arena *a, struct job **ret)
     int err = 0;
     while (!err && json_next(&it, &key, &val)) {
         err = read_member(j, key, val, a);
+    }
+    if (!err && !is_valid(j)) {
+        err = -E_BAD_JSON;
     }
     if (err) {
         job_unref(j);

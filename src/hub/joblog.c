@@ -64,7 +64,8 @@ static int read_record(struct str type, struct json_val data, struct arena *a, s
     if (err) {
         return err;
     }
-    if (json_int(json_get(data, "line"), &rec->line) != 0) {
+    if (json_int(json_get(data, "line"), &rec->line) != 0 || rec->line < 0 ||
+        rec->line > UINT32_MAX) {
         return -E_BAD_JSON;
     }
     if (deployment && rec->text.len > 0 && rec->text.p[rec->text.len - 1] == '\n') {

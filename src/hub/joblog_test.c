@@ -146,6 +146,8 @@ static void test_damaged(void **state)
         "{\"logs\":\"a\",\"level\":\"info\",\"line\":1}",
         "{\"logs\":\"a\",\"level\":\"info\",\"line\":1,\"lines\":-1}",
         "{\"logs\":\"a\\n\",\"level\":\"info\",\"line\":1,\"lines\":2}",
+        "{\"logs\":\"a\\n\",\"level\":\"info\",\"line\":-1,\"lines\":1}",
+        "{\"logs\":\"a\\n\",\"level\":\"info\",\"line\":9223372036854775807,\"lines\":1}",
         "{\"logs\":\"a\\n\",\"level\":\"info\",\"line\":1,\"lines\":1,\"levels\":[1]}",
         "{\"logs\":\"a\\n\",\"level\":\"info\",\"line\":1,\"lines\":1,\"cont\":[\"1\"]}",
     };

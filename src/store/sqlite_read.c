@@ -29,6 +29,9 @@ struct collecting {
 
 static int make(const struct event_init *init, const struct hash_key *key, struct event **ret)
 {
+    if (!event_init_valid(init)) {
+        return -E_IO; // damaged
+    }
     *ret = event_try_new(init, key);
     return *ret ? 0 : -E_NO_MEMORY;
 }
@@ -324,16 +327,20 @@ int sqlite_read_gaps(struct store_reader *base, const struct store_query *q,
         (void)sqlite3_bind_int64(s, 3, (int64_t)q->upto);
         struct gap_told told = {.after = q->after, .upto = q->upto};
         int rc;
-        while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
-            gap_told_add(&told,
-                         &(struct gap_row){.first = (uint64_t)sqlite3_column_int64(s, 0),
-                                           .last = (uint64_t)sqlite3_column_int64(s, 1),
-                                           .count = (uint64_t)sqlite3_column_int64(s, 2),
-                                           .bytes = (uint64_t)sqlite3_column_int64(s, 3),
-                                           .reason = (enum gap_reason)sqlite3_column_int(s, 4)});
+        bool good = true;
+        while (good && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+            const struct gap_row row = {.first = (uint64_t)sqlite3_column_int64(s, 0),
+                                        .last = (uint64_t)sqlite3_column_int64(s, 1),
+                                        .count = (uint64_t)sqlite3_column_int64(s, 2),
+                                        .bytes = (uint64_t)sqlite3_column_int64(s, 3),
+                                        .reason = (enum gap_reason)sqlite3_column_int(s, 4)};
+            good = row.first > 0 && row.first <= row.last && row.reason <= GAP_EPOCH;
+            if (good) {
+                gap_told_add(&told, &row);
+            }
         }
         db_done(s);
-        int err = db_error(rc);
+        int err = good ? db_error(rc) : -E_IO;
         err = err ? err : page_put_gap(page, q->topics[i], &told);
         if (err) {
             return err;
