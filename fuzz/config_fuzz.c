@@ -25,6 +25,7 @@ static void check_same(const struct config *a, const struct config *b)
 #define SAME_UINT(m)                     ASSERT(a->m == b->m && a->m < 1000000000)
 #define SAME_STRING(m)                   ASSERT(str_eq(a->m, b->m))
 #define SAME_LIST(m)                     check_same_list(&a->m, &b->m)
+#define SAME_BLOCKS(m)                   ASSERT(a->m.count == b->m.count && a->m.count <= CONFIG_LIST_MAX)
 #define CONFIG(section, key, type, help) SAME_##type(section##_##key);
 #include "def/config.def"
 #undef CONFIG
