@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "def/limits.h"
 #include "hub/realm.h"
+#include "ingest/body.h"
 #include "wire/cursor.h"
 
 #define ANSWER_BYTES_MAX LIMIT_BODY_BYTES
@@ -22,50 +23,6 @@ static void call_free(struct call *c)
 }
 
 // --- what comes ---
-
-// The media type, without parameters.
-static struct str media_type(const struct http_request *req)
-{
-    struct str rest = http_header(req, "content-type");
-    return rest.p ? str_trim(str_cut(&rest, ';')) : STR("");
-}
-
-bool call_has_type(const struct http_request *req, const char *type)
-{
-    return str_eq_nocase(media_type(req), str_of(type));
-}
-
-static struct str unquote(struct str s)
-{
-    if (s.len >= 2 && s.p[0] == '"' && s.p[s.len - 1] == '"') {
-        return str_make(s.p + 1, s.len - 2);
-    }
-    return s;
-}
-
-// Whatever it calls itself, the body is read as JSON in UTF-8; only what says plainly that it is
-// something else is refused.
-static bool type_is_fine(const struct http_request *req)
-{
-    struct str rest = http_header(req, "content-type");
-    if (!rest.p) {
-        return true;
-    }
-    struct str type = str_trim(str_cut(&rest, ';'));
-    const struct str multipart = STR("multipart/");
-    if (type.len >= multipart.len && str_eq_nocase(str_make(type.p, multipart.len), multipart)) {
-        return false;
-    }
-    while (rest.p) {
-        struct str value = str_cut(&rest, ';');
-        struct str name = str_trim(str_cut(&value, '='));
-        if (value.p && str_eq_nocase(name, STR("charset"))) {
-            struct str charset = unquote(str_trim(value));
-            return str_eq_nocase(charset, STR("utf-8")) || str_eq_nocase(charset, STR("utf8"));
-        }
-    }
-    return true;
-}
 
 // `?durability=`. False: answered.
 static bool read_durability(struct http_request *req, struct submit *s)
@@ -84,8 +41,7 @@ static bool read_durability(struct http_request *req, struct submit *s)
 
 struct call *call_new(struct http_request *req, struct hub_worker *hub)
 {
-    if (!type_is_fine(req)) {
-        http_reply_error(req, -E_MEDIA_TYPE, NULL);
+    if (!body_is_fine(req)) {
         return NULL;
     }
     struct call *c = mem_try_alloc(sizeof(*c));
@@ -108,9 +64,8 @@ struct call *call_new(struct http_request *req, struct hub_worker *hub)
 
 bool call_json(struct call *c, struct json_val *ret)
 {
-    size_t offset;
-    if (json_parse(http_body(c->req), LIMIT_JSON_DEPTH, ret, &offset) != 0) {
-        call_refuse_json_take(c, offset, NULL);
+    if (!body_json(c->req, ret)) {
+        call_free(c);
         return false;
     }
     return true;
@@ -120,15 +75,8 @@ bool call_json(struct call *c, struct json_val *ret)
 
 static void reply_fault(struct http_request *req, const struct call_fault *f)
 {
-    char members[64];
-    int len = 0;
-    if (f->index_named) {
-        len = snprintf(members, sizeof(members), "\"index\":%zu", f->index);
-    }
-    if (f->offset_named) {
-        len += snprintf(members + len, sizeof(members) - (size_t)len, "%s\"offset\":%zu",
-                        len ? "," : "", f->offset);
-    }
+    char members[32];
+    int len = f->index_named ? snprintf(members, sizeof(members), "\"index\":%zu", f->index) : 0;
     const char *text = f->text && f->text[0] ? f->text : NULL;
     http_reply_error_with(req, f->err, text, len ? str_make(members, (size_t)len) : STR_NONE);
 }
@@ -141,16 +89,8 @@ void call_refuse_take(struct call *c, const struct call_fault *fault)
 
 void call_refuse_json_take(struct call *c, size_t offset, const size_t *index)
 {
-    char text[96];
-    (void)snprintf(text, sizeof(text),
-                   "The body is not JSON, or nested deeper than %d levels, at byte %zu.",
-                   LIMIT_JSON_DEPTH, offset);
-    call_refuse_take(c, &(struct call_fault){.err = -E_BAD_JSON,
-                                             .text = text,
-                                             .index_named = index != NULL,
-                                             .index = index ? *index : 0,
-                                             .offset_named = true,
-                                             .offset = offset});
+    body_refuse_json(c->req, offset, index);
+    call_free(c);
 }
 
 // --- Idempotency-Key ---

@@ -39,16 +39,12 @@ struct call *call_new(struct http_request *req, struct hub_worker *hub) MUST_CHE
 
 // The body as one JSON text. False: refused, and the call is gone.
 bool call_json(struct call *c, struct json_val *ret) MUST_CHECK;
-// Is the body of this media type?
-bool call_has_type(const struct http_request *req, const char *type);
 
 struct call_fault {
     int err;
     const char *text; // NULL or empty: the error's own
     bool index_named; // which event was refused
     size_t index;
-    bool offset_named; // where the body stops being JSON
-    size_t offset;
 };
 void call_refuse_take(struct call *c, const struct call_fault *fault);
 // "The body is not JSON ... at byte N".

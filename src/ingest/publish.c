@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "def/limits.h"
 #include "hub/realm.h"
+#include "ingest/body.h"
 #include "ingest/call.h"
 #include "ingest/ingest.h"
 #include "ingest/report_answer.h"
@@ -128,7 +129,7 @@ static void as_batch(struct call *c)
 // False: refused, and the call is gone.
 static bool read_body(struct call *c)
 {
-    if (call_has_type(c->req, "application/x-ndjson")) {
+    if (body_has_type(c->req, "application/x-ndjson")) {
         as_batch(c);
         return add_lines(c);
     }
