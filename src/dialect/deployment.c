@@ -4,6 +4,7 @@
 
 #include "dialect/deployment_view.h"
 #include "dialect/flat.h"
+#include "dialect/pass.h"
 
 static void put_event(struct buf *out, const struct event *e, const struct sink_encoding *how)
 {
@@ -18,6 +19,7 @@ static const struct sink_ops sink = {
     .caught_up = flat_on_caught_up,
     .refused = flat_on_refused,
     .bracket_done = flat_on_bracket_done,
+    .end = pass_on_end,
 };
 
 static const struct flat_view view = {

@@ -4,8 +4,8 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "dialect/native_view.h"
+#include "dialect/pass.h"
 #include "hub/history.h"
 #include "hub/realm.h"
 
@@ -206,6 +206,7 @@ static const struct sink_ops sink = {
     .caught_up = on_caught_up,
     .refused = on_refused,
     .bracket_done = on_bracket_done,
+    .end = pass_on_end,
 };
 
 static const struct wsession_ops ops = {
@@ -219,17 +220,9 @@ static const struct wsession_ops ops = {
 
 static void say_connected(struct native *n)
 {
-    uint8_t random[8];
-    char id[2 * sizeof(random) + 1];
-    random_bytes(random, sizeof(random));
-    for (size_t i = 0; i < sizeof(random); i++) {
-        static const char digits[] = "0123456789abcdef";
-        id[2 * i] = digits[random[i] >> 4];
-        id[2 * i + 1] = digits[random[i] & 15];
-    }
-    id[2 * sizeof(random)] = '\0';
+    char id[SESSION_ID_TEXT];
     struct native_hello hello = {
-        .connection_id = str_of(id),
+        .connection_id = session_id_text(n->base.session, id),
         .user_id = principal_user_id(session_principal(n->base.session)),
         .epoch = wsession_epoch(&n->base),
         .position = session_position(n->base.session),

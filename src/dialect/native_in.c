@@ -368,11 +368,6 @@ static void publish(struct native *n, const struct wmessage *m, struct str chann
 
 // --- all of them ---
 
-static void on_token_refresh(struct native *n, const struct wmessage *m)
-{
-    refuse(n, m, -E_BAD_REQUEST, "Authentication is off: there is no token to renew.");
-}
-
 static const struct {
     const char *type;
     void (*run)(struct native *n, const struct wmessage *m);
@@ -380,7 +375,6 @@ static const struct {
     {"subscribe", on_subscribe},
     {"unsubscribe", on_unsubscribe},
     {"history", on_history},
-    {"AUTH_TOKEN_REFRESH", on_token_refresh},
 };
 
 void native_message(struct wsession *w, const struct wmessage *m)

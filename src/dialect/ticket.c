@@ -2,6 +2,7 @@
 // The flat ticket dialect: routes and tables; what is said stands in ticket_view.c.
 #include "dialect/ticket.h"
 
+#include "dialect/pass.h"
 #include "dialect/ticket_view.h"
 
 void ticket_put_frames(struct buf *out, const struct event *e, const struct sink_encoding *how)
@@ -17,6 +18,7 @@ static const struct sink_ops sink = {
     .caught_up = flat_on_caught_up,
     .refused = flat_on_refused,
     .bracket_done = flat_on_bracket_done,
+    .end = pass_on_end,
 };
 
 static const struct flat_view view = {

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "dialect/pass.h"
 #include "hub/realm.h"
 #include "net/conn.h"
 #include "wire/ws_handshake.h"
@@ -37,6 +38,8 @@ static void on_closed(struct ws *ws, void *arg, int code)
     (void)code;
     struct wsession *w = arg;
     struct session *s = w->session;
+    pass_free(w->pass);
+    w->pass = NULL;
     w->ws = NULL;
     w->session = NULL;
     session_free(s);
@@ -104,6 +107,9 @@ bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub
         return false;
     }
     session_set_port(w->session, ws_conn(w->ws));
+    if (!pass_new(w, &w->pass)) {
+        wsession_out_of_memory(w);
+    }
     return true;
 }
 
@@ -290,6 +296,8 @@ static void take_message(struct wsession *w, struct wmessage *m)
         send_pong(w, m->ref);
     } else if (m->type.p && str_is(m->type, "WEBSOCKET_PING")) {
         send_websocket_pong(w, m->ref);
+    } else if (m->type.p && str_is(m->type, "AUTH_TOKEN_REFRESH")) {
+        pass_refresh(w, m);
     } else if (m->type.p && str_is(m->type, "WEBSOCKET_PONG")) {
         return; // an answer; the socket's own pings need none
     } else {

@@ -39,7 +39,7 @@ struct wmessage {
 struct wsession_ops {
     const struct sink_ops *sink; // of the wsession; its variant sends by wsession_send_run
     bool pong_cursor;            // a pong says where the session is
-    // Anything but pings.
+    // Anything but pings and new tokens.
     void (*message)(struct wsession *w, const struct wmessage *m);
     void (*free)(struct wsession *w);
 };
@@ -49,8 +49,10 @@ struct wsession {
     struct hub_worker *hub;
     struct ws *ws;           // NULL once it is closed
     struct session *session; // the same
+    struct pass *pass;       // NULL: the session never expires
     unsigned refs;
-    bool held; // the dialect has more to say before the session goes on, see wsession_hold
+    bool refreshing; // a new token is being checked
+    bool held;       // the dialect has more to say before the session goes on, see wsession_hold
 };
 
 // Answers the Upgrade. `w` is zeroed memory of the dialect's, which this takes: false, when the

@@ -99,6 +99,19 @@ bool bracket_leave(struct session *s, struct str topic)
     return false;
 }
 
+void bracket_leave_lost(struct session *s, const struct principal_change *c)
+{
+    for (struct bracket *b = s->bracket; b; b = b->next) {
+        for (unsigned i = 0; i < b->count; i++) {
+            struct bracket_topic *t = &b->topics[i];
+            if (joins(t) && !t->left && !session_keeps(c, t->name)) {
+                c->lost(c->ctx, t->name);
+                t->left = true;
+            }
+        }
+    }
+}
+
 // --- what is asked for ---
 
 void bracket_refuse(struct session *s, struct bracket *b, struct bracket_topic *t, int err,

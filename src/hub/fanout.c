@@ -36,6 +36,15 @@ struct fanout *fanout_new(struct realm *realm, struct ask *ask)
     return f;
 }
 
+void fanout_each(struct fanout *f, void (*fn)(void *ctx, struct session *s), void *ctx)
+{
+    for (uint32_t i = 0; i < f->slots_top; i++) {
+        if (f->by_slot[i]) {
+            fn(ctx, f->by_slot[i]);
+        }
+    }
+}
+
 // Events that nobody is to have any more leave the window.
 static void drop_done(struct fanout *f)
 {

@@ -15,6 +15,7 @@
 #include "hub/realm.h"
 
 struct fanout;
+struct session;
 
 struct fanout *fanout_new(struct realm *realm, struct ask *ask);
 void fanout_free(struct fanout *f); // sessions first, and fanout_idle
@@ -38,6 +39,9 @@ uint64_t fanout_position(const struct fanout *f);
 struct realm *fanout_realm(const struct fanout *f);
 // Gives back what was kept for sessions that are behind, when there are none. Now and then.
 void fanout_trim(struct fanout *f);
+
+// Calls `fn` with each session, which it may not free at once.
+void fanout_each(struct fanout *f, void (*fn)(void *ctx, struct session *s), void *ctx);
 
 struct fanout_stats {
     uint64_t deliveries, gaps; // since the start

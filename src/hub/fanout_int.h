@@ -134,5 +134,13 @@ void bracket_end_first(struct session *s); // takes it off and frees it
 enum reading bracket_run(struct session *s);
 // Marks the topic as left in the first bracket that is to join it. False: in none.
 bool bracket_leave(struct session *s, struct str topic);
+// Leaves the topics of all brackets that `keeps` does not say so of, and tells them by `lost`.
+struct principal_change {
+    const struct principal *old, *new;
+    void (*lost)(void *ctx, struct str topic);
+    void *ctx;
+};
+bool session_keeps(const struct principal_change *c, struct str topic);
+void bracket_leave_lost(struct session *s, const struct principal_change *c);
 
 #endif

@@ -10,7 +10,8 @@ void realm_init(struct realm *r, const struct realm_init *init)
     (void)snprintf(r->name, sizeof(r->name), "default");
     atomic_init(&r->reserved_top, init->visible);
     atomic_init(&r->trimmed_max, 0);
-    atomic_init(&r->sessions, 0);
+    // Another place at each start, so that ids in old logs are nobody's.
+    atomic_init(&r->sessions, siphash(&init->key, STR("sessions")) >> 1);
     r->log = memlog_new(init->visible, init->limits);
 }
 

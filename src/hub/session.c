@@ -2,6 +2,8 @@
 // The life of sessions, and the topics they are on.
 #include "hub/session.h"
 
+#include <stdio.h>
+
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -164,6 +166,15 @@ int session_subscribe(struct session *s, const struct session_subscribe *sub)
     return 0;
 }
 
+static void leave(struct session *s, unsigned index)
+{
+    if (s->state == SESSION_LIVE && s->fanout->live[s->slot].mask != 0) {
+        session_stop(s); // what it is still to have may be of this topic
+        session_wake(s);
+    }
+    session_part(s, index);
+}
+
 bool session_unsubscribe(struct session *s, struct str topic)
 {
     if (bracket_leave(s, topic)) {
@@ -173,12 +184,32 @@ bool session_unsubscribe(struct session *s, struct str topic)
     if (!sub) {
         return false;
     }
-    if (s->state == SESSION_LIVE && s->fanout->live[s->slot].mask != 0) {
-        session_stop(s); // what it is still to have may be of this topic
-        session_wake(s);
-    }
-    session_part(s, (unsigned)(sub - session_subs(s)));
+    leave(s, (unsigned)(sub - session_subs(s)));
     return true;
+}
+
+// What was allowed because the user owns the job stays so.
+bool session_keeps(const struct principal_change *c, struct str topic)
+{
+    return principal_may(c->new, RIGHT_SUBSCRIBE, topic) ||
+           !principal_may(c->old, RIGHT_SUBSCRIBE, topic);
+}
+
+void session_set_principal(struct session *s, struct principal *p,
+                           void (*lost)(void *ctx, struct str topic), void *ctx)
+{
+    struct principal_change change = {.old = s->principal, .new = p, .lost = lost, .ctx = ctx};
+    bracket_leave_lost(s, &change);
+    for (unsigned i = s->subs_count; i > 0; i--) {
+        struct str topic = topic_name(session_subs(s)[i - 1].topic);
+        if (!session_keeps(&change, topic)) {
+            lost(ctx, topic);
+            leave(s, i - 1);
+        }
+    }
+    principal_ref(p);
+    principal_unref(s->principal);
+    s->principal = p;
 }
 
 bool session_is_on(struct session *s, struct str topic)
@@ -262,6 +293,12 @@ uint64_t session_id(const struct session *s)
     return s->id;
 }
 
+struct str session_id_text(const struct session *s, char out[SESSION_ID_TEXT])
+{
+    int len = snprintf(out, SESSION_ID_TEXT, "%016llx", (unsigned long long)s->id);
+    return str_make(out, (size_t)len);
+}
+
 uint64_t session_position(const struct session *s)
 {
     return s->state == SESSION_LIVE ? fanout_position_of(s->fanout, s->slot) : s->position;
@@ -270,4 +307,9 @@ uint64_t session_position(const struct session *s)
 struct principal *session_principal(const struct session *s)
 {
     return s->principal;
+}
+
+void session_tell_end(struct session *s, enum session_end why)
+{
+    session_ops(s)->end(s->sink, why);
 }

@@ -38,8 +38,17 @@ void session_set_port(struct session *s, void *port);
 void session_free(struct session *s);
 
 uint64_t session_id(const struct session *s); // for submit.origin; never 0, unique in this process
+// The same as clients and administrators see it.
+#define SESSION_ID_TEXT 17 // 16 hexadecimal digits and a NUL
+struct str session_id_text(const struct session *s, char out[SESSION_ID_TEXT]);
 uint64_t session_position(const struct session *s);
 struct principal *session_principal(const struct session *s); // borrowed
+// From now on the session is this principal's, of the same user; takes its own reference. Topics
+// that it was allowed by name and is no more are left at once, and told by `lost`.
+void session_set_principal(struct session *s, struct principal *p,
+                           void (*lost)(void *ctx, struct str topic), void *ctx);
+// It is over for who it belongs to: tells the sink.
+void session_tell_end(struct session *s, enum session_end why);
 
 struct session_subscribe {
     const struct str *topics;

@@ -45,6 +45,8 @@ struct sink_snapshot {
         *tail; // the end of its log, up to the job's last line; NULL with no job
 };
 
+enum session_end { SESSION_END_REVOKED, SESSION_END_DISCONNECTED };
+
 struct sink_ops {
     struct sink_variant variant;
     // A bracket: subscribed for each topic, gaps and snapshots in the order asked, events,
@@ -57,6 +59,8 @@ struct sink_ops {
     void (*refused)(void *sink, struct str topic, int err, const char *text, const void *ref);
     // The bracket is over; `ref` may be freed.
     void (*bracket_done)(void *sink, void *ref);
+    // The session is over for who it belongs to: what is tied to it is to be ended soon.
+    void (*end)(void *sink, enum session_end why);
     // Both or neither. A sink that leaves out some events, of those it would get, as long as
     // `picks` says so of its position: until then its session reads by itself.
     bool (*picks)(void *sink, uint64_t position);

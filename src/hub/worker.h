@@ -8,12 +8,14 @@
 #include "hub/fanout.h"
 #include "hub/intake.h"
 #include "hub/realm.h"
+#include "hub/token_check.h"
 
 struct hub_worker {
     struct realm *realm;
     struct fanout *fanout;
     struct intake *intake; // answers come back on this worker's thread
     struct ask *ask;
+    struct token_checker *checker; // NULL: authentication is off
 };
 
 #endif

@@ -198,6 +198,11 @@ bool loop_post_take(struct loop *l, struct mail *m)
     return mailbox_post_take(&l->mailbox, m);
 }
 
+struct mailbox *loop_mailbox(struct loop *l)
+{
+    return &l->mailbox;
+}
+
 void loop_timer_at(struct loop *l, struct timer *t, int64_t due_mono_ms)
 {
     timer_heap_arm(&l->timers, t, due_mono_ms);

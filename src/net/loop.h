@@ -36,6 +36,7 @@ struct now loop_now(const struct loop *l);
 // Any thread. The mail runs on the loop's thread. False once the loop is being freed: the caller
 // keeps the mail.
 bool loop_post_take(struct loop *l, struct mail *m) MUST_CHECK;
+struct mailbox *loop_mailbox(struct loop *l); // the same, for who answers by mailboxes
 
 // Timers belong to the caller; fn runs on the loop's thread and may free what holds the timer.
 void loop_timer_at(struct loop *l, struct timer *t, int64_t due_mono_ms); // (re)arms

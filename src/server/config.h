@@ -33,12 +33,16 @@ struct config {
     struct config_blocks server_trusted_proxies;
     config_uint server_workers, store_retention_hours, store_job_log_mb;
     struct str server_send, store_data, websocket_cors_origin;
+    struct str auth_secret_file, auth_public_key_file, auth_jwks_file;
+    struct str auth_issuer, auth_audience, auth_cookie;
+    config_uint auth_leeway_s;
+    struct config_list auth_default_subscribe, auth_default_publish;
     config_bool websocket_enabled, auth_allow_remote_without_auth;
     struct config_text *texts; // what the spans point into
 };
 
 struct config_fault {
-    char text[300];
+    char text[600];
 };
 
 void config_init(struct config *c); // the defaults

@@ -4,8 +4,10 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "http/request.h"
 #include "http/static.h"
+#include "hub/principal.h"
 #include "server/sockstat.h"
 
 #define PAGE_MAX ((size_t)256 << 10)
@@ -27,8 +29,8 @@ static void handle_health(struct http_request *req, void *ctx)
     buf_putf(&b, ",\"websocket\":{\"enabled\":%s,\"connected_clients\":%lld}",
              s->websocket_enabled ? "true" : "false",
              (long long)metrics_sum(s->metrics, METRIC_SESSIONS));
-    buf_putf(&b, ",\"auth\":{\"enabled\":false,\"remote_without_auth\":%s}}",
-             s->remote_without_auth ? "true" : "false");
+    buf_putf(&b, ",\"auth\":{\"enabled\":%s,\"remote_without_auth\":%s}}",
+             s->auth_enabled ? "true" : "false", s->remote_without_auth ? "true" : "false");
     http_reply_json(req, fault ? 503 : 200, buf_str(&b));
     buf_fini(&b);
 }
@@ -37,6 +39,10 @@ static void handle_metrics(struct http_request *req, void *ctx)
 {
     const struct status *s = ctx;
     struct buf b;
+    if (!principal_is_admin(http_principal(req))) {
+        http_reply_error(req, -E_FORBIDDEN, NULL);
+        return;
+    }
     buf_init(&b, PAGE_MAX);
     metrics_put_prometheus(s->metrics, &b);
     sockstat_put_prometheus(&b);

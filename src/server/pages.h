@@ -16,7 +16,7 @@ struct status {
     struct engine *engine;
     struct metrics_table *metrics;
     bool websocket_enabled;
-    bool remote_without_auth;
+    bool auth_enabled, remote_without_auth;
     int64_t started_mono_ms;
     atomic_bool stopping;
 };

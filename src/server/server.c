@@ -36,6 +36,7 @@ struct server {
     struct engine *engine;
     struct metrics_table *metrics;
     struct origin_policy *origins;
+    struct gate *gate;
     enum send_mode send;
     struct status status;
     struct worker *workers[WORKERS_MAX];
@@ -91,7 +92,12 @@ static int read_config(struct server *s, const struct server_options *o)
                        (int)(bad.len > 200 ? 200 : bad.len), bad.p);
         return complain(text);
     }
-    return 0;
+    if (s->config.auth_cookie.p && str_is(s->config.websocket_cors_origin, "*")) {
+        return complain(
+            "auth.cookie and websocket.cors_origin: * together would let every page act "
+            "for whoever is logged in: list the origins");
+    }
+    return gate_new(&s->config, &s->gate, &fault) ? complain(fault.text) : 0;
 }
 
 // --- listening ---
@@ -138,11 +144,11 @@ static int listen_on(struct server *s, struct str text, bool may_skip)
         (void)complain(fault);
         return may_skip ? 0 : 1;
     }
-    if (!listener_is_loopback(l)) {
+    if (!listener_is_loopback(l) && !gate_is_on(s->gate)) {
         if (!s->config.auth_allow_remote_without_auth) {
             (void)snprintf(fault, sizeof(fault),
                            "%.*s can be reached from other machines and authentication is off: "
-                           "listen on loopback, "
+                           "listen on loopback, name a key file in auth, "
                            "or set auth.allow_remote_without_auth: true",
                            shown, text.p);
             return complain(fault);
@@ -251,6 +257,7 @@ static int start_workers(struct server *s, unsigned workers)
 {
     s->status.engine = s->engine;
     s->status.metrics = s->metrics;
+    s->status.auth_enabled = gate_is_on(s->gate);
     s->status.websocket_enabled = s->config.websocket_enabled;
     s->status.started_mono_ms = clock_now().mono_ms;
     struct accept_target *targets[WORKERS_MAX];
@@ -259,6 +266,7 @@ static int start_workers(struct server *s, unsigned workers)
                                     .metrics = s->metrics,
                                     .index = i,
                                     .origins = s->origins,
+                                    .gate = s->gate,
                                     .config = &s->config,
                                     .send = s->send,
                                     .status = &s->status};
@@ -310,6 +318,17 @@ static void poll_drain(struct timer *t)
     loop_timer_after(s->loop, t, DRAIN_POLL_MS);
 }
 
+// What is read again while everything goes on. What is wrong is said, and stays as it was.
+static void reload(struct server *s)
+{
+    struct config_fault fault = {""};
+    if (gate_reload(s->gate, &fault) != 0) {
+        log_warn("server.reload", "the keys stay as they were: %s", fault.text);
+    } else {
+        log_info("server.reload", "the keys were read again");
+    }
+}
+
 static void on_signal(struct loop_watch *w, uint32_t events)
 {
     (void)events;
@@ -317,6 +336,10 @@ static void on_signal(struct loop_watch *w, uint32_t events)
     struct signalfd_siginfo info;
     if (read(w->fd, &info, sizeof(info)) != (ssize_t)sizeof(info) ||
         atomic_load(&s->status.stopping)) {
+        return;
+    }
+    if (info.ssi_signo == SIGHUP) {
+        reload(s);
         return;
     }
     log_info("server.stopping", "signal %u: draining", info.ssi_signo);
@@ -337,6 +360,7 @@ static int block_signals(struct server *s)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     s->signals =
@@ -377,6 +401,7 @@ static void server_fini(struct server *s)
     engine_free(s->engine);
     metrics_table_free(s->metrics);
     origin_policy_free(s->origins);
+    gate_free(s->gate);
     config_fini(&s->config);
     if (s->signals.fd > 0) {
         (void)close(s->signals.fd);
@@ -386,7 +411,7 @@ static void server_fini(struct server *s)
 int server_run(const struct server_options *o)
 {
     struct server s = {0};
-    int failed = read_config(&s, o);
+    int failed = block_signals(&s) || read_config(&s, o);
     if (!failed && o->check) {
         (void)puts("configuration ok");
     } else if (!failed) {
@@ -394,8 +419,8 @@ int server_run(const struct server_options *o)
         unsigned workers = s.config.server_workers && s.config.server_workers <= WORKERS_MAX
                                ? (unsigned)s.config.server_workers
                                : usable_cores();
-        failed = block_signals(&s) || choose_send(&s) || start_engine(&s, workers) ||
-                 start_workers(&s, workers) || run(&s, o);
+        failed = choose_send(&s) || start_engine(&s, workers) || start_workers(&s, workers) ||
+                 run(&s, o);
     }
     server_fini(&s);
     return failed;

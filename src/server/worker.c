@@ -35,7 +35,7 @@ struct worker {
     struct httpd *httpd;
     struct router *router;
     struct metrics *metrics;
-    struct principal *anyone;
+    struct door *door;
     struct hub_worker hub;
     struct intake intake;
     struct ask ask;
@@ -264,19 +264,6 @@ static void take_connection(struct accept_target *t, const struct accepted *a)
     httpd_accept(w->httpd, a);
 }
 
-static int authenticate(void *ctx, struct http_request *req, void **ret_principal)
-{
-    (void)req;
-    struct worker *w = ctx;
-    *ret_principal = principal_ref(w->anyone);
-    return 0;
-}
-
-static void drop_principal(void *principal)
-{
-    principal_unref(principal);
-}
-
 static struct net_blocks trusted_proxies(const struct config *c)
 {
     return (struct net_blocks){.items = c->server_trusted_proxies.items,
@@ -299,12 +286,14 @@ struct worker *worker_new(const struct worker_config *cfg)
         mem_free(w);
         return NULL;
     }
-    w->anyone = principal_new_anyone(true);
     w->intake.submit_take = worker_submit_take;
     w->ask = (struct ask){.read = worker_read, .snapshot = worker_snapshot, .again = worker_again};
     struct realm *realm = engine_realm(cfg->engine);
     w->hub = (struct hub_worker){
         .realm = realm, .fanout = fanout_new(realm, &w->ask), .intake = &w->intake, .ask = &w->ask};
+    w->door = door_new(&(struct door_config){
+        .gate = cfg->gate, .loop = w->loop, .metrics = w->metrics, .fanout = w->hub.fanout});
+    w->hub.checker = door_checker(w->door);
     w->router = router_new();
     dialect_routes(w->router, &w->hub);
     ingest_routes(w->router, &w->hub);
@@ -317,9 +306,10 @@ struct worker *worker_new(const struct worker_config *cfg)
                                                 .limits = &http_limits_default,
                                                 .trusted_proxies = trusted_proxies(cfg->config),
                                                 .upgrades = cfg->config->websocket_enabled,
-                                                .authenticate = authenticate,
-                                                .principal_unref = drop_principal,
-                                                .authenticate_ctx = w,
+                                                .authenticate = door_authenticate,
+                                                .principal_unref = door_principal_unref,
+                                                .unauthorized_upgrade = door_refuse_upgrade,
+                                                .authenticate_ctx = w->door,
                                                 .load = &w->target.load});
     w->target = (struct accept_target){.loop = w->loop, .fn_take = take_connection, .ctx = w};
     w->hook.fn = on_turn;
@@ -374,7 +364,7 @@ size_t worker_connections(struct worker *w)
 static void stop_when_idle(struct timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, stop_timer);
-    bool idle = httpd_connections(w->httpd) == 0 && w->under_way == 0 &&
+    bool idle = httpd_connections(w->httpd) == 0 && w->under_way == 0 && door_is_idle(w->door) &&
                 fanout_idle(w->hub.fanout) && !atomic_load(&w->waking);
     if (idle) {
         loop_timer_cancel(w->loop, &w->count_timer);
@@ -408,13 +398,14 @@ void worker_free(struct worker *w)
     if (!w) {
         return;
     }
+    door_close(w->door);
     httpd_free(w->httpd);
     router_free(w->router);
     loop_hook_del(&w->hook);
     fanout_free(w->hub.fanout);
     sender_free(w->sender);
-    principal_unref(w->anyone);
     loop_free(w->loop);
+    door_free(w->door);
     mem_free(w);
 }
 

@@ -9,6 +9,7 @@
 #include "net/sender.h"
 #include "server/config.h"
 #include "server/engine.h"
+#include "server/gate.h"
 
 struct worker;
 
@@ -17,6 +18,7 @@ struct worker_config {
     struct metrics_table *metrics;
     unsigned index;
     const struct origin_policy *origins;
+    struct gate *gate;
     const struct config *config;
     enum send_mode send;
     const struct status *status; // for /health
