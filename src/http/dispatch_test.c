@@ -39,10 +39,18 @@ static void whoami(struct http_request *req, void *ctx)
     http_reply(req, 200, "text/plain", str_of(http_principal(req)));
 }
 
+static void address(struct http_request *req, void *ctx)
+{
+    char text[NET_ADDR_TEXT_BYTES];
+    (void)ctx;
+    http_reply(req, 200, "text/plain", str_make(text, net_addr_text(http_peer(req), text)));
+}
+
 static const struct route routes[] = {
     {.pattern = "/hello", .flags = ROUTE_PUBLIC, .handle = hello},
     {.pattern = "/echo", .method = HTTP1_POST, .handle = echo},
     {.pattern = "/whoami", .handle = whoami},
+    {.pattern = "/address", .handle = address},
 };
 
 static void expect_body(int fd, int status, const char *body)
@@ -201,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_hook_says_who_asks),
         cmocka_unit_test(the_hook_may_take_its_time),
+        cmocka_unit_test(only_trusted_proxies_say_who_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

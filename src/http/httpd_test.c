@@ -179,13 +179,6 @@ static bool asks_eio(const struct http_request *req, void *ctx)
     return http_query(req, "EIO").p != NULL;
 }
 
-static void address(struct http_request *req, void *ctx)
-{
-    char text[NET_ADDR_TEXT_BYTES];
-    (void)ctx;
-    http_reply(req, 200, "text/plain", str_make(text, net_addr_text(http_peer(req), text)));
-}
-
 static const struct route routes[] = {
     {.pattern = "/", .handle = hello},
     {.pattern = "/hello", .handle = hello, .flags = ROUTE_PUBLIC},
@@ -202,7 +195,6 @@ static const struct route routes[] = {
     {.pattern = "/inject", .handle = inject},
     {.pattern = "/refuse", .handle = refuse},
     {.pattern = "/busy", .handle = busy},
-    {.pattern = "/address", .handle = address},
     {.pattern = "/ws", .handle = hello, .when = asks_eio},
     {.pattern = "/ws", .kind = ROUTE_UPGRADE, .handle = drop},
 };
@@ -874,7 +866,6 @@ int main(void)
         SERVED(streams_are_chunked),
         SERVED(a_stream_goes_as_fast_as_it_is_read),
         SERVED(a_large_answer_to_a_slow_reader_is_whole),
-        cmocka_unit_test(only_trusted_proxies_say_who_asks),
         SERVED(out_of_descriptors_the_server_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
