@@ -10,6 +10,7 @@
 #include "dialect/pass.h"
 #include "hub/realm.h"
 #include "net/conn.h"
+#include "net/metrics.h"
 #include "wire/ws_handshake.h"
 
 #define MESSAGE_BYTES_MAX ((size_t)2 * LIMIT_BODY_BYTES) // of one message out that is no event
@@ -175,6 +176,9 @@ static void send_with_ref(struct wsession *w, struct buf *b, struct str ref)
 void wsession_refuse(struct wsession *w, const struct wrefusal *r)
 {
     struct buf b;
+    if (w->ws) {
+        metrics_add(ws_metrics(w->ws), METRIC_WS_REFUSED, 1);
+    }
     buf_init(&b, MESSAGE_BYTES_MAX);
     buf_put(&b, STR("{\"type\":\"WEBSOCKET_ERROR\",\"data\":{\"code\":"));
     buf_put_json(&b, str_of(err_code(r->err)));

@@ -162,6 +162,9 @@ static bool begin(struct http_request *req, struct answer *a)
     }
     buf_fini(&head);
     metrics_add(req->metrics, METRIC_HTTP_REQUESTS, 1);
+    if (a->status >= 400 && a->status < 500) {
+        metrics_add(req->metrics, METRIC_CLIENT_ERRORS, 1);
+    }
     return ok && conn_is_open(req->hc->conn);
 }
 
