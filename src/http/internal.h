@@ -95,7 +95,7 @@ struct http_request {
     bool chunked;      // the stream's framing
     bool fields_bad;   // a field was refused
     struct buf fields; // added to the answer
-    bool has_cache_control, has_retry_after;
+    bool has_cache_control, has_retry_after, has_policy;
     bool cors; // Origin is allowed: its fields go into the answer
     struct str ws_key;
     void *principal;

@@ -11,6 +11,11 @@
 
 enum { HEAD_BYTES_MAX = 65536, ERROR_BYTES_MAX = 65536 };
 
+// For answers whose handler says nothing else: data, which no cache keeps and no browser shows as a
+// page.
+#define NOT_STORED STR("Cache-Control: no-store\r\n")
+#define NOT_SHOWN  STR("Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n")
+
 struct str httpd_date(struct httpd *h)
 {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -110,7 +115,8 @@ void http_refuse(struct http_conn *hc, int err, const char *why)
                        .has_length = true,
                        .close = true};
     put_answer(&head, hc->httpd, &a);
-    http1_put_field(&head, "Cache-Control", STR("no-store"));
+    buf_put(&head, NOT_STORED);
+    buf_put(&head, NOT_SHOWN);
     buf_put(&head, STR("\r\n"));
     if (!head.failed && !body.failed) {
         conn_write(hc->conn, buf_str(&head));
@@ -134,6 +140,7 @@ void http_header_add(struct http_request *req, const char *name, struct str valu
     struct str n = str_of(name);
     req->has_cache_control = req->has_cache_control || str_eq_nocase(n, STR("Cache-Control"));
     req->has_retry_after = req->has_retry_after || str_eq_nocase(n, STR("Retry-After"));
+    req->has_policy = req->has_policy || str_eq_nocase(n, STR("Content-Security-Policy"));
 }
 
 static bool must_close(const struct http_request *req)
@@ -150,7 +157,10 @@ static bool begin(struct http_request *req, struct answer *a)
     put_answer(&head, req->hc->httpd, a);
     put_cors(&head, req);
     if (!req->has_cache_control) {
-        http1_put_field(&head, "Cache-Control", STR("no-store"));
+        buf_put(&head, NOT_STORED);
+    }
+    if (!req->has_policy) {
+        buf_put(&head, NOT_SHOWN);
     }
     buf_put(&head, buf_str(&req->fields));
     buf_put(&head, STR("\r\n"));

@@ -158,7 +158,15 @@ static int add_named_topic(struct submit *s, struct submit_event *e, const char 
                          "`topic`, `channel`, `user` and each of `topics` must be strings.");
     }
     struct str text = json_string(name, &s->arena);
-    return text.p ? add_topic(s, e, prefix, text, fault) : -E_NO_MEMORY;
+    if (!text.p) {
+        return -E_NO_MEMORY;
+    }
+    if (prefix[0] == 'u' && !topic_id_valid(text)) { // nobody could have that name
+        return fault_set(fault, -E_BAD_REQUEST,
+                         "`user` must have 1 to 128 bytes and no `/`, space, control character or "
+                         "`*`.");
+    }
+    return add_topic(s, e, prefix, text, fault);
 }
 
 // The topics that a publish names; `event:T` is added for messages to a user.
