@@ -12,6 +12,9 @@ static struct str of_header(const struct http_request *req)
     if (!rest.p) {
         return STR_NONE;
     }
+    if (http1_field_count(http_head(req), "Authorization") > 1) {
+        return STR(""); // whoever stands before us may have looked at the other
+    }
     struct str word = str_cut(&rest, ' ');
     return str_eq_nocase(word, scheme) && rest.p ? str_trim(rest) : STR("");
 }
