@@ -169,6 +169,9 @@ static void on_refused(void *sink, struct str topic, int err, const char *text, 
 {
     struct native *n = sink;
     const struct native_bracket *told = ref;
+    if (err == -E_LIMIT && n->base.ws) {
+        metrics_hit(ws_metrics(n->base.ws), LIMIT_ROW_TOPICS_PER_SESSION);
+    }
     wsession_refuse(
         &n->base,
         &(struct wrefusal){.err = err, .text = text, .topic = topic, .ref = str_of(told->ref)});

@@ -122,7 +122,7 @@ static bool read_names(struct native *n, const struct wmessage *m, struct names 
         return false;
     }
     if (count > TOPICS_NAMED_MAX) {
-        refuse(n, m, -E_LIMIT, "A connection is on at most 100 topics.");
+        refuse(n, m, -E_LIMIT, "Those are more topics than a connection may be on.");
         return false;
     }
     *ret = (struct names){.topics = arena_try_alloc(m->arena, count * sizeof(*ret->topics))};

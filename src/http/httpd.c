@@ -13,22 +13,26 @@
 
 enum { OUTBOX_BYTES_MAX = 64 << 20 }; // a page of history is the largest whole answer
 
-const struct http_limits http_limits_default = {
-    .head = {.head_bytes = LIMIT_HEAD_BYTES,
-             .uri_bytes = LIMIT_URI_BYTES,
-             .fields = LIMIT_HEAD_FIELDS},
-    .body_bytes = LIMIT_BODY_BYTES,
-    .pipeline_bytes = LIMIT_PIPELINE_BYTES,
-    .message_bytes = LIMIT_MESSAGE_BYTES,
-    .head_ms = LIMIT_HEAD_MS,
-    .body_stall_ms = LIMIT_BODY_STALL_MS,
-    .keepalive_ms = LIMIT_KEEPALIVE_MS,
-    .linger_ms = LIMIT_LINGER_MS,
-    .slow_ms = LIMIT_SLOW_MS,
-    .ping_ms = LIMIT_PING_MS,
-    .pong_ms = LIMIT_PONG_MS,
-    .messages_per_second = LIMIT_MESSAGES_PER_SECOND,
-};
+struct http_limits http_limits_of(const struct limits *l)
+{
+    return (struct http_limits){
+        .head = {.head_bytes = (size_t)LIMIT_OF(l, HEAD_BYTES),
+                 .uri_bytes = (size_t)LIMIT_OF(l, URI_BYTES),
+                 .fields = (size_t)LIMIT_OF(l, HEAD_FIELDS)},
+        .body_bytes = (size_t)LIMIT_OF(l, BODY_BYTES),
+        .pipeline_bytes = (size_t)LIMIT_OF(l, PIPELINE_BYTES),
+        .message_bytes = (size_t)LIMIT_OF(l, MESSAGE_BYTES),
+        .head_ms = LIMIT_OF(l, HEAD_MS),
+        .body_stall_ms = LIMIT_OF(l, BODY_STALL_MS),
+        .keepalive_ms = LIMIT_OF(l, KEEPALIVE_MS),
+        .linger_ms = LIMIT_OF(l, LINGER_MS),
+        .slow_ms = LIMIT_OF(l, SLOW_MS),
+        .ping_ms = LIMIT_OF(l, PING_MS),
+        .pong_ms = LIMIT_OF(l, PONG_MS),
+        .message_bytes_per_second = LIMIT_OF(l, MESSAGE_BYTES_PER_SECOND),
+        .messages_per_second = (unsigned)LIMIT_OF(l, MESSAGES_PER_SECOND),
+    };
+}
 
 static const struct http_limits *limits_of(const struct http_conn *hc)
 {
@@ -73,14 +77,22 @@ static struct http_conn *conn_of(struct deadline *d, enum http_phase phase)
     return hc;
 }
 
+static void hit(struct http_conn *hc, enum limit_row limit)
+{
+    metrics_hit(conn_metrics(hc->conn), limit);
+}
+
 static void on_idle(struct deadlines *q UNUSED, struct deadline *d)
 {
-    http_conn_over(conn_of(d, HTTP_IDLE));
+    struct http_conn *hc = conn_of(d, HTTP_IDLE);
+    hit(hc, LIMIT_ROW_KEEPALIVE_MS);
+    http_conn_over(hc);
 }
 
 static void on_head_stall(struct deadlines *q UNUSED, struct deadline *d)
 {
     struct http_conn *hc = CONTAINER_OF(d, struct http_conn, deadline);
+    hit(hc, LIMIT_ROW_HEAD_MS);
     if (hc->phase == HTTP_IDLE) { // fresh: it said nothing at all
         http_conn_over(hc);
         return;
@@ -93,6 +105,7 @@ static void on_body_stall(struct deadlines *q UNUSED, struct deadline *d)
 {
     struct http_conn *hc = conn_of(d, HTTP_BODY);
     metrics_add(conn_metrics(hc->conn), METRIC_HTTP_REFUSED, 1);
+    hit(hc, LIMIT_ROW_BODY_STALL_MS);
     http_reply_error(hc->req, -E_TIMEOUT, "The request body stopped arriving.");
 }
 
@@ -111,6 +124,7 @@ static void begin_body(struct http_conn *hc)
     const struct http1_request *head = hc->req->head;
     if (http1_body_init(&hc->req->body_decoder, &head->head, limits_of(hc)->body_bytes)) {
         metrics_add(conn_metrics(hc->conn), METRIC_HTTP_REFUSED, 1);
+        hit(hc, LIMIT_ROW_BODY_BYTES);
         http_reply_error(hc->req, -E_TOO_LARGE, NULL);
         return;
     }
@@ -125,6 +139,16 @@ static void begin_body(struct http_conn *hc)
     }
 }
 
+static void hit_by_head(struct http_conn *hc, int err, size_t len)
+{
+    if (err == -E_URI_TOO_LONG) {
+        hit(hc, LIMIT_ROW_URI_BYTES);
+    } else if (err == -E_HEAD_TOO_LARGE) {
+        bool long_head = len > limits_of(hc)->head.head_bytes;
+        hit(hc, long_head ? LIMIT_ROW_HEAD_BYTES : LIMIT_ROW_HEAD_FIELDS);
+    }
+}
+
 // Returns how many bytes it used; 0: the head is not whole yet.
 static size_t take_head(struct http_conn *hc, char *p, size_t len)
 {
@@ -134,6 +158,7 @@ static size_t take_head(struct http_conn *hc, char *p, size_t len)
         return 0;
     }
     if (e) {
+        hit_by_head(hc, e, len);
         http_refuse(hc, e, hc->parser.why);
         return len;
     }
@@ -161,6 +186,9 @@ static size_t take_head(struct http_conn *hc, char *p, size_t len)
 
 static void refuse_body(struct http_conn *hc, int err)
 {
+    if (err == -E_TOO_LARGE) {
+        hit(hc, LIMIT_ROW_BODY_BYTES);
+    }
     metrics_add(conn_metrics(hc->conn), METRIC_HTTP_REFUSED, 1);
     http_reply_error(hc->req, err, hc->req->body_decoder.why);
 }

@@ -201,7 +201,7 @@ static const struct route routes[] = {
 
 static struct http_limits quick(void)
 {
-    struct http_limits l = http_limits_default;
+    struct http_limits l = http_limits_of(&limits_default);
     l.head_ms = l.body_stall_ms = l.keepalive_ms = 100;
     l.linger_ms = 500;
     return l;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "wire/http1.h"
 
 struct http_limits {
@@ -21,10 +22,11 @@ struct http_limits {
     int64_t slow_ms; // no byte taken while bytes wait: closed, a WebSocket with 4008
     int64_t ping_ms;
     int64_t pong_ms;
+    int64_t message_bytes_per_second; // per WebSocket
     unsigned
         messages_per_second; // per WebSocket; pings and pongs are counted apart, by the same limit
 };
 
-extern const struct http_limits http_limits_default; // from def/limits.def
+struct http_limits http_limits_of(const struct limits *limits);
 
 #endif

@@ -67,6 +67,7 @@ struct server {
     struct metrics_table *table;
     struct router *router;
     struct origin_policy *policy;
+    struct http_limits limits;
     struct httpd *httpd;
 };
 
@@ -81,11 +82,12 @@ static int start(void **state)
         router_add(s->router, &routes[i]);
     }
     assert_int_equal(origin_policy_new(&(struct origin_config){0}, &s->policy, &bad), 0);
+    s->limits = http_limits_of(&limits_default);
     s->httpd = httpd_new(&(struct httpd_config){.loop = s->loop,
                                                 .metrics = metrics_of(s->table, 0),
                                                 .router = s->router,
                                                 .origins = s->policy,
-                                                .limits = &http_limits_default,
+                                                .limits = &s->limits,
                                                 .upgrades = true});
     *state = s;
     return 0;

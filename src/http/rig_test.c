@@ -65,7 +65,7 @@ struct rig *rig_start(const struct rig_config *cfg)
         router_add(r->router, &cfg->routes[i]);
     }
     assert_int_equal(origin_policy_new(&cfg->origins, &r->policy, &bad), 0);
-    r->limits = is_zero(&cfg->limits) ? http_limits_default : cfg->limits;
+    r->limits = is_zero(&cfg->limits) ? http_limits_of(&limits_default) : cfg->limits;
     r->httpd = httpd_new(&(struct httpd_config){.loop = r->loop,
                                                 .metrics = metrics_of(r->table, 0),
                                                 .router = r->router,

@@ -92,6 +92,7 @@ void ws_fail(struct ws *ws, int code, const char *why)
 void ws_fail_slow(struct ws *ws)
 {
     metrics_add(ws_metrics(ws), METRIC_SLOW_CLOSED, 1);
+    metrics_hit(ws_metrics(ws), LIMIT_ROW_SLOW_MS);
     close_now(ws, err_close_code(E_SLOW), STR("Too slow: nothing was read for too long."));
 }
 

@@ -41,6 +41,7 @@ static void on_silence(struct deadlines *q, struct deadline *d)
     } else if (draining) {
         ws_fail_slow(ws);
     } else {
+        metrics_hit(ws_metrics(ws), LIMIT_ROW_PONG_MS);
         ws_fail(ws, err_close_code(E_POLICY), "No answer to a ping.");
     }
 }

@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "http/internal.h"
 
-enum { FLOOD_FACTOR = 10 }; // times the message limit that end a connection
+enum { FLOOD_FACTOR = 10 }; // times the limit of a second that end a connection
 
 // ---- What is partial ----
 
@@ -71,20 +71,45 @@ static void count_second(struct ws *ws)
     uint32_t now_ms = (uint32_t)ws_now_ms(ws);
     if (now_ms - ws->second_ms >= 1000) {
         ws->second_ms = now_ms;
-        ws->messages = ws->controls = 0;
+        ws->messages = 0;
+        ws->controls = 0;
+        ws->blocks = 0;
     }
+}
+
+static void hit(struct ws *ws, enum limit_row limit)
+{
+    metrics_hit(ws_metrics(ws), limit);
+}
+
+// Counts the message to this second. How many times the limit, in messages or bytes, there were
+// before it: 0 is within.
+static unsigned over_limit(struct ws *ws, size_t bytes)
+{
+    const struct http_limits *limits = ws_limits(ws);
+    unsigned over = ws->messages / limits->messages_per_second;
+    unsigned over_bytes =
+        (unsigned)((uint64_t)ws->blocks * WS_BLOCK_BYTES / limits->message_bytes_per_second);
+    if (over || over_bytes) {
+        hit(ws, over ? LIMIT_ROW_MESSAGES_PER_SECOND : LIMIT_ROW_MESSAGE_BYTES_PER_SECOND);
+    }
+    uint32_t blocks = ws->blocks + (uint32_t)(bytes / WS_BLOCK_BYTES) + 1;
+    ws->blocks = (blocks < WS_BLOCKS_MAX ? blocks : WS_BLOCKS_MAX) & WS_BLOCKS_MAX;
+    if (ws->messages < WS_MESSAGES_MAX) {
+        ws->messages++;
+    }
+    return over > over_bytes ? over : over_bytes;
 }
 
 static void take_message(struct ws *ws, const struct ws_event *e)
 {
-    unsigned limit = ws_limits(ws)->messages_per_second;
     metrics_add(ws_metrics(ws), METRIC_WS_MESSAGES_IN, 1);
-    ws->messages++;
+    unsigned over = over_limit(ws, e->data.len);
     if (e->type == WS_BINARY && !ws->ops->on_binary) {
         ws_fail(ws, err_close_code(E_BINARY), err_text(E_BINARY));
-    } else if (ws->messages > limit * FLOOD_FACTOR) {
+    } else if (over >= FLOOD_FACTOR) {
         ws_fail(ws, err_close_code(E_POLICY), "Far too many messages.");
-    } else if (ws->messages > limit) {
+    } else if (over > 0) {
         if (ws->ops->on_limited) {
             ws->ops->on_limited(ws, ws->arg, e->data);
         }
@@ -127,7 +152,7 @@ void ws_put_late_pong(struct ws *ws)
 static unsigned controls_max(const struct ws *ws)
 {
     unsigned max = ws_limits(ws)->messages_per_second;
-    return max < UINT16_MAX ? max : UINT16_MAX;
+    return max < WS_CONTROLS_MAX ? max : WS_CONTROLS_MAX;
 }
 
 static void take_event(struct ws *ws, const struct ws_event *e)
@@ -142,6 +167,7 @@ static void take_event(struct ws *ws, const struct ws_event *e)
     case WS_PING:
     case WS_PONG:
         if (ws->controls == controls_max(ws)) {
+            hit(ws, LIMIT_ROW_MESSAGES_PER_SECOND);
             ws_fail(ws, err_close_code(E_POLICY), "Too many pings.");
             return;
         }
@@ -157,12 +183,22 @@ static void take_event(struct ws *ws, const struct ws_event *e)
     UNREACHABLE();
 }
 
+static void hit_by(struct ws *ws, int err)
+{
+    if (err == -E_TOO_LARGE) {
+        hit(ws, LIMIT_ROW_MESSAGE_BYTES);
+    } else if (err == -E_POLICY) {
+        hit(ws, LIMIT_ROW_FRAGMENTS);
+    }
+}
+
 static void take_frames(struct ws *ws, struct ws_decoder *d, char *p, size_t len)
 {
     struct ws_event e;
     int rc;
     while ((rc = ws_decoder_next(d, &p, &len, &e)) != -E_AGAIN) {
         if (ws->state == WS_STATE_OPEN && rc) {
+            hit_by(ws, rc);
             ws_fail(ws, err_close_code(rc), d->why);
         } else if (ws->state == WS_STATE_OPEN) {
             take_event(ws, &e);

@@ -54,6 +54,13 @@ struct ws_partial {
     char pong[WS_CONTROL_MAX];
 };
 
+enum {
+    WS_BLOCK_BYTES = 256,
+    WS_BLOCKS_MAX = (1 << 20) - 1,
+    WS_CONTROLS_MAX = (1 << 12) - 1,
+    WS_MESSAGES_MAX = (1 << 16) - 1,
+};
+
 struct ws {
     struct deadline deadline;
     struct httpd *httpd;
@@ -63,9 +70,11 @@ struct ws {
     struct ws_partial *partial; // NULL: nothing is
     uint32_t pinged_ms;         // the ping that is not answered, cut off; 0: there is none
     uint32_t second_ms;         // begin of the second that is counted, cut off
-    uint32_t messages;          // in it
-    uint16_t controls;          // in it
-    unsigned code : 13;         // that ended it
+    // In that second; they stop at their ends.
+    uint32_t blocks : 20; // of messages, of WS_BLOCK_BYTES each, one begun counts
+    uint32_t controls : 12;
+    uint32_t messages : 16;
+    uint32_t code : 13; // that ended it
     enum ws_state state : 2;
     bool told : 1; // on_closed was called
 };

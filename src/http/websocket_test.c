@@ -174,17 +174,17 @@ static int start_with(void **state, struct http_limits limits, bool no_upgrades)
 
 static int start(void **state)
 {
-    return start_with(state, http_limits_default, false);
+    return start_with(state, http_limits_of(&limits_default), false);
 }
 
 static int start_off(void **state)
 {
-    return start_with(state, http_limits_default, true);
+    return start_with(state, http_limits_of(&limits_default), true);
 }
 
 static int start_quick(void **state)
 {
-    struct http_limits l = http_limits_default;
+    struct http_limits l = http_limits_of(&limits_default);
     l.head_ms = l.ping_ms = l.pong_ms = 50;
     l.linger_ms = 100;
     return start_with(state, l, false);
@@ -192,7 +192,7 @@ static int start_quick(void **state)
 
 static int start_impatient(void **state)
 {
-    struct http_limits l = http_limits_default;
+    struct http_limits l = http_limits_of(&limits_default);
     l.slow_ms = l.linger_ms = 50;
     return start_with(state, l, false);
 }

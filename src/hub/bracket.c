@@ -143,7 +143,8 @@ static bool may_join(struct session *s, struct bracket_topic *t)
 
 static void check_topics(struct session *s, struct bracket *b)
 {
-    unsigned room = LIMIT_TOPICS_PER_SESSION - s->subs_count;
+    unsigned most = (unsigned)LIMIT_OF(s->fanout->realm->limits, TOPICS_PER_SESSION);
+    unsigned room = most > s->subs_count ? most - s->subs_count : 0;
     for (unsigned i = 0; i < b->count; i++) {
         struct bracket_topic *t = &b->topics[i];
         t->job_kind = KIND_NONE;
@@ -155,7 +156,8 @@ static void check_topics(struct session *s, struct bracket *b)
         } else if (session_sub(s, t->name) || named_before(b, i)) {
             t->already = true;
         } else if (room == 0) {
-            bracket_refuse(s, b, t, -E_LIMIT, "A connection is on at most 100 topics.");
+            bracket_refuse(s, b, t, -E_LIMIT,
+                           "This connection is on as many topics as one may be.");
         } else {
             room--;
             t->job_kind = topic_one_job(t->name, &t->job_id);

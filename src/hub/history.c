@@ -199,13 +199,14 @@ static int refuse(struct history_query *q, const char *why)
     return -E_BAD_REQUEST;
 }
 
-static int read_limit(struct history_query *q, unsigned *ret)
+static int read_limit(const struct limits *limits, struct history_query *q, unsigned *ret)
 {
-    uint64_t limit = LIMIT_HISTORY_DEFAULT;
+    uint64_t limit = (uint64_t)LIMIT_OF(limits, HISTORY_DEFAULT);
+    uint64_t most = (uint64_t)LIMIT_OF(limits, HISTORY_MAX);
     if (q->limit.p && (str_to_u64(q->limit, &limit) != 0 || limit == 0)) {
         return refuse(q, "`limit` is a whole number from 1 on.");
     }
-    *ret = limit > LIMIT_HISTORY_MAX ? LIMIT_HISTORY_MAX : (unsigned)limit;
+    *ret = (unsigned)(limit > most ? most : limit);
     return 0;
 }
 
@@ -250,7 +251,7 @@ static int read_before(struct history *h, struct history_query *q)
 static int read_query(struct history *h, struct history_query *q)
 {
     h->upto = memlog_visible(h->realm->log);
-    int err = read_limit(q, &h->limit);
+    int err = read_limit(h->realm->limits, q, &h->limit);
     if (!err) {
         err = read_before(h, q);
     }

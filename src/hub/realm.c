@@ -6,7 +6,9 @@
 
 void realm_init(struct realm *r, const struct realm_init *init)
 {
-    *r = (struct realm){.epoch = init->epoch, .key = init->key};
+    *r = (struct realm){.epoch = init->epoch,
+                        .key = init->key,
+                        .limits = init->table ? init->table : &limits_default};
     (void)snprintf(r->name, sizeof(r->name), "default");
     atomic_init(&r->reserved_top, init->visible);
     atomic_init(&r->trimmed_max, 0);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "base/siphash.h"
 #include "hub/memlog.h"
 #include "wire/cursor.h"
@@ -18,6 +19,7 @@ struct realm {
     atomic_uint_fast64_t reserved_top; // a cursor above it is not one of ours
     atomic_uint_fast64_t trimmed_max;  // highest id that retention has removed on any topic
     atomic_uint_fast64_t sessions;     // ids given to sessions so far
+    const struct limits *limits;
     struct memlog *log;
 };
 
@@ -25,6 +27,7 @@ struct realm_init {
     uint64_t epoch, visible; // what the store says
     struct hash_key key;
     const struct memlog_limits *limits;
+    const struct limits *table; // borrowed; NULL: the defaults
 };
 void realm_init(struct realm *r, const struct realm_init *init);
 void realm_fini(struct realm *r);

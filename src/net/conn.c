@@ -68,6 +68,7 @@ static void on_slow(struct deadlines *q UNUSED, struct deadline *d)
         return;
     }
     metrics_add(c->all->cfg.metrics, METRIC_SLOW_CLOSED, 1);
+    metrics_hit(c->all->cfg.metrics, LIMIT_ROW_SLOW_MS);
     conn_close_with(c, -E_SLOW);
 }
 

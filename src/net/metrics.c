@@ -58,6 +58,29 @@ int64_t metrics_sum(const struct metrics_table *t, enum metric which)
     return sum;
 }
 
+int64_t metrics_hits(const struct metrics_table *t, enum limit_row limit)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < t->threads; i++) {
+        sum += atomic_load_explicit(&t->each[i].hits[limit], memory_order_relaxed);
+    }
+    return sum;
+}
+
+static void put_hits(const struct metrics_table *t, struct buf *out)
+{
+    buf_putf(out, "# HELP clairon_limit_hits_total Times a limit stopped somebody.\n"
+                  "# TYPE clairon_limit_hits_total counter\n");
+    for (int i = 0; i < LIMIT_ROWS; i++) {
+        char key[LIMIT_KEY_BYTES];
+        if (limits_about[i].answer[0]) {
+            limit_put_key((enum limit_row)i, key);
+            buf_putf(out, "clairon_limit_hits_total{limit=\"%s\"} %lld\n", key,
+                     (long long)metrics_hits(t, (enum limit_row)i));
+        }
+    }
+}
+
 void metrics_put_prometheus(const struct metrics_table *t, struct buf *out)
 {
     for (size_t i = 0; i < METRIC_NR; i++) {
@@ -68,4 +91,5 @@ void metrics_put_prometheus(const struct metrics_table *t, struct buf *out)
         buf_put_i64(out, metrics_sum(t, (enum metric)i));
         buf_putc(out, '\n');
     }
+    put_hits(t, out);
 }

@@ -38,18 +38,28 @@ static void text_has_help_type_and_value_of_each(void **state)
     struct buf out;
     buf_init(&out, 1 << 20);
     metrics_add(metrics_of(t, 0), METRIC_ACCEPTED, 12);
+    metrics_hit(metrics_of(t, 0), LIMIT_ROW_BODY_BYTES);
+    metrics_hit(metrics_of(t, 0), LIMIT_ROW_BODY_BYTES);
     metrics_put_prometheus(t, &out);
     buf_putc(&out, '\0');
     assert_false(out.failed);
     assert_non_null(strstr(out.p, "# HELP clairon_accepted_total Connections accepted.\n"
                                   "# TYPE clairon_accepted_total counter\n"
                                   "clairon_accepted_total 12\n"));
+    assert_non_null(strstr(out.p, "# TYPE clairon_limit_hits_total counter\n"));
+    assert_non_null(strstr(out.p, "\nclairon_limit_hits_total{limit=\"body_bytes\"} 2\n"));
+    assert_non_null(strstr(out.p, "\nclairon_limit_hits_total{limit=\"head_ms\"} 0\n"));
+    assert_null(strstr(out.p, "batch_entries")); // which stops nobody
     assert_non_null(strstr(out.p, "# TYPE clairon_connections gauge\nclairon_connections 0\n"));
     size_t lines = 0;
     for (size_t i = 0; i < out.len; i++) {
         lines += out.p[i] == '\n';
     }
-    assert_int_equal(lines, 3 * METRIC_NR);
+    size_t limits = 0;
+    for (int i = 0; i < LIMIT_ROWS; i++) {
+        limits += limits_about[i].answer[0] != '\0';
+    }
+    assert_int_equal(lines, 3 * METRIC_NR + 2 + limits);
     buf_fini(&out);
     metrics_table_free(t);
 }

@@ -11,20 +11,26 @@
 #include <yaml.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/mem.h"
-#include "def/limits.h"
 
-enum config_type { TYPE_BOOL, TYPE_UINT, TYPE_STRING, TYPE_LIST, TYPE_BLOCKS };
+enum config_type { TYPE_BOOL, TYPE_UINT, TYPE_STRING, TYPE_LIST, TYPE_BLOCKS, TYPE_LIMIT };
 
 static const struct config_key {
     const char *section, *key;
     enum config_type type;
     size_t offset;
+    enum limit_row row; // of a limit, whose key is in capital letters here
 } keys[] = {
 #define CONFIG(section, key, type, help)                                                           \
     {#section, #key, TYPE_##type, offsetof(struct config, section##_##key)},
 #include "def/config.def"
 #undef CONFIG
+#define LIMIT(name, value, least, most, unit, answer, why)                                         \
+    {"limits", #name, TYPE_LIMIT, offsetof(struct config, limits.values[LIMIT_ROW_##name]),        \
+     LIMIT_ROW_##name},
+#include "def/limits.def"
+#undef LIMIT
 };
 
 struct config_text {
@@ -37,6 +43,10 @@ void config_init(struct config *c)
     *c = (struct config){
         .server_send = STR("auto"),
         .store_data = STR("./data"),
+        .limits = limits_default,
+        .limits_exempt = {.items = {{.family = 4, .bits = 8, .bytes = {127}},
+                                    {.family = 6, .bits = 128, .bytes = {[15] = 1}}},
+                          .count = 2},
         .store_retention_hours = LIMIT_RETENTION_MS / 3600000,
         .store_job_log_mb = LIMIT_JOB_LOG_BYTES >> 20,
         .websocket_enabled = true,
@@ -77,12 +87,23 @@ static int told(struct config_fault *fault, int err)
     return err;
 }
 
+static bool is_key(const struct config_key *k, struct str key, bool any_case)
+{
+    char name[LIMIT_KEY_BYTES];
+    if (k->type != TYPE_LIMIT) {
+        return any_case ? str_eq_nocase(key, str_of(k->key)) : str_is(key, k->key);
+    }
+    limit_put_key(k->row, name);
+    return limits_about[k->row].most > 0 &&
+           (any_case ? str_eq_nocase(key, str_of(name)) : str_is(key, name));
+}
+
 static const struct config_key *find_key(struct str section, struct str key, bool any_case)
 {
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-        struct str s = str_of(keys[i].section), k = str_of(keys[i].key);
-        if (any_case ? str_eq_nocase(s, section) && str_eq_nocase(k, key)
-                     : str_eq(s, section) && str_eq(k, key)) {
+        struct str s = str_of(keys[i].section);
+        if ((any_case ? str_eq_nocase(s, section) : str_eq(s, section)) &&
+            is_key(&keys[i], key, any_case)) {
             return &keys[i];
         }
     }
@@ -140,9 +161,33 @@ static const char *list_add(struct config *c, const struct config_key *k, struct
 static int fault_value(const struct config_key *k, const char *where, const char *wants,
                        struct str text, struct config_fault *fault)
 {
+    char limit[LIMIT_KEY_BYTES];
+    const char *key = k->key;
+    if (k->type == TYPE_LIMIT) {
+        limit_put_key(k->row, limit);
+        key = limit;
+    }
     (void)snprintf(fault->text, sizeof(fault->text), "%s: %s.%s must be %s, not \"%.*s\"", where,
-                   k->section, k->key, wants, (int)(text.len > 80 ? 80 : text.len), text.p);
+                   k->section, key, wants, (int)(text.len > 80 ? 80 : text.len), text.p);
     return -E_BAD_REQUEST;
+}
+
+enum { BOUNDS_BYTES = 80 };
+
+// NULL, or what the limit wants instead.
+static const char *set_limit(struct limits *limits, enum limit_row row, struct str text,
+                             char wants[static BOUNDS_BYTES])
+{
+    const struct limit_about *about = &limits_about[row];
+    uint64_t value;
+    if (str_to_u64(text, &value) == 0 && value >= (uint64_t)about->least &&
+        value <= (uint64_t)about->most) {
+        limits->values[row] = (int64_t)value;
+        return NULL;
+    }
+    (void)snprintf(wants, BOUNDS_BYTES, "a whole number from %lld to %lld", (long long)about->least,
+                   (long long)about->most);
+    return wants;
 }
 
 // Sets a scalar, or a list from one scalar with commas. `where` is "FILE:LINE" or a variable's
@@ -152,6 +197,7 @@ static int set_scalar(struct config *c, const struct config_key *k, struct str t
 {
     char *at = (char *)c + k->offset;
     const char *wants = NULL;
+    char bounds[BOUNDS_BYTES];
     struct str rest = text;
     uint64_t n;
     switch (k->type) {
@@ -167,6 +213,9 @@ static int set_scalar(struct config *c, const struct config_key *k, struct str t
         break;
     case TYPE_STRING:
         *(struct str *)(void *)at = keep_text(c, text);
+        break;
+    case TYPE_LIMIT:
+        wants = set_limit(&c->limits, k->row, text, bounds);
         break;
     case TYPE_LIST:
     case TYPE_BLOCKS:

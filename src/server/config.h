@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "base/limits.h"
 #include "base/str.h"
 #include "net/addr.h"
 
@@ -30,7 +31,7 @@ typedef uint64_t config_uint;
 // One member per key, named section_key.
 struct config {
     struct config_list server_listen, server_hosts, channels_default;
-    struct config_blocks server_trusted_proxies;
+    struct config_blocks server_trusted_proxies, limits_exempt;
     config_uint server_workers, store_retention_hours, store_job_log_mb;
     struct str server_send, store_data, websocket_cors_origin;
     struct str auth_secret_file, auth_public_key_file, auth_jwks_file;
@@ -38,6 +39,7 @@ struct config {
     config_uint auth_leeway_s;
     struct config_list auth_default_subscribe, auth_default_publish;
     config_bool websocket_enabled, auth_allow_remote_without_auth;
+    struct limits limits;      // section limits: one key per row of def/limits.def that can be set
     struct config_text *texts; // what the spans point into
 };
 

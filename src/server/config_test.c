@@ -33,13 +33,17 @@ static void test_good(void **state)
     assert_int_equal(
         read_text("# a comment\nserver:\n  listen: ['[::1]:8000', 127.0.0.1:0]\n  workers: 3\n"
                   "  trusted_proxies: [10.0.0.0/8, 192.0.2.1]\n"
-                  "store:\n  data: /x y\nauth:\n  # nothing\nwebsocket: {enabled: no, cors_origin: "
+                  "store:\n  data: /x y\nauth:\n  # nothing\nlimits: {head_ms: 200, exempt: "
+                  "[]}\nwebsocket: {enabled: no, cors_origin: "
                   "'https://a, https://b'}\n",
                   &c, &fault),
         0);
     assert_int_equal(c.server_listen.count, 2);
     assert_true(str_is(c.server_listen.items[0], "[::1]:8000"));
     assert_int_equal(c.server_workers, 3);
+    assert_int_equal(LIMIT_OF(&c.limits, HEAD_MS), 200);
+    assert_int_equal(LIMIT_OF(&c.limits, BODY_BYTES), LIMIT_BODY_BYTES);
+    assert_int_equal(c.limits_exempt.count, 0);
     assert_int_equal(c.server_trusted_proxies.count, 2);
     assert_int_equal(c.server_trusted_proxies.items[1].bits, 32);
     assert_true(str_is(c.store_data, "/x y"));
@@ -48,6 +52,7 @@ static void test_good(void **state)
     config_fini(&c);
     assert_int_equal(read_text("", &c, &fault), 0);
     assert_true(c.websocket_enabled);
+    assert_int_equal(c.limits_exempt.count, 2);
     config_fini(&c);
 }
 
@@ -57,6 +62,14 @@ static void test_bad(void **state)
     static const struct {
         const char *text, *says;
     } rows[] = {
+        {"limits:\n  body_bytes: 0\n",
+         ":2: limits.body_bytes must be a whole number from 1024 to 1048576, not \"0\""},
+        {"limits:\n  ping_ms: 1\n  head_ms: 99999999999999999999\n", ":2: limits.ping_ms must be"},
+        {"limits:\n  head_ms: 99999999999999999999\n", ":2: limits.head_ms must be"},
+        {"limits:\n  head_ms: -1\n", "not \"-1\""},
+        {"limits:\n  HEAD_MS: 1000\n", ":2: unknown key: HEAD_MS"},
+        {"limits:\n  batch_entries: 5\n", ":2: unknown key: batch_entries"},
+        {"limits:\n  exempt: [everyone]\n", ":2: limits.exempt must be addresses and blocks"},
         {"server:\n  trusted_proxies: [10.0.0.0/8,\n    proxy]\n",
          ":3: server.trusted_proxies must be addresses and blocks such as 10.0.0.0/8"},
         {"server:\n  trusted_proxies: 10.0.0.1/8\n", ":2: server.trusted_proxies must be"},

@@ -283,7 +283,8 @@ int engine_submit_take(struct engine *e, struct submit *s)
 {
     size_t bytes = submit_bytes(s);
     size_t before = atomic_fetch_add_explicit(&e->queued_bytes, bytes, memory_order_relaxed);
-    if (before + bytes > LIMIT_SUBMIT_QUEUE_BYTES) {
+    if (before + bytes > (size_t)LIMIT_OF(e->realm.limits, SUBMIT_QUEUE_BYTES)) {
+        metrics_hit(e->cfg.metrics, LIMIT_ROW_SUBMIT_QUEUE_BYTES);
         atomic_fetch_sub_explicit(&e->queued_bytes, bytes, memory_order_relaxed);
         return -E_UNAVAILABLE;
     }
@@ -383,10 +384,13 @@ int engine_new(const struct engine_config *cfg, struct engine **ret, char fault[
         mem_free(e);
         return err;
     }
+    struct memlog_limits memlog = memlog_limits_default;
+    memlog.bytes_max = (size_t)LIMIT_OF(cfg->limits, MEMLOG_BYTES);
     realm_init(&e->realm, &(struct realm_init){.epoch = e->info.epoch,
                                                .visible = e->info.visible,
                                                .key = key,
-                                               .limits = &memlog_limits_default});
+                                               .limits = &memlog,
+                                               .table = cfg->limits});
     e->sequencer = sequencer_new(&e->realm, &e->info, &sequencer_ops, e);
     actor_init(&e->sequencing, sequencing_tick, e);
     actor_init(&e->writing, NULL, e);

@@ -37,6 +37,7 @@ struct engine_config {
     const char *data_dir;
     struct store_policy policy;
     struct metrics *metrics; // the sequencer's
+    const struct limits *limits;
     // The log moved. On the sequencer's thread.
     void (*moved)(void *ctx);
     void *ctx;

@@ -223,6 +223,7 @@ static int start_engine(struct server *s, unsigned workers)
         .policy = {.retention_ms = (int64_t)s->config.store_retention_hours * 3600000,
                    .job_log_bytes = s->config.store_job_log_mb << 20},
         .metrics = metrics_of(s->metrics, workers),
+        .limits = &s->config.limits,
         .moved = on_moved,
         .ctx = s,
     };

@@ -32,6 +32,7 @@ struct worker {
     bool started;
     struct loop *loop;
     struct sender *sender;
+    struct http_limits limits;
     struct httpd *httpd;
     struct router *router;
     struct metrics *metrics;
@@ -298,12 +299,13 @@ struct worker *worker_new(const struct worker_config *cfg)
     dialect_routes(w->router, &w->hub);
     ingest_routes(w->router, &w->hub);
     pages_routes(w->router, cfg->status);
+    w->limits = http_limits_of(&cfg->config->limits);
     w->httpd = httpd_new(&(struct httpd_config){.loop = w->loop,
                                                 .metrics = w->metrics,
                                                 .sender = w->sender,
                                                 .router = w->router,
                                                 .origins = cfg->origins,
-                                                .limits = &http_limits_default,
+                                                .limits = &w->limits,
                                                 .trusted_proxies = trusted_proxies(cfg->config),
                                                 .upgrades = cfg->config->websocket_enabled,
                                                 .authenticate = door_authenticate,
