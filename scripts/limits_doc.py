@@ -13,7 +13,7 @@ HEAD = """<!-- Made from src/def/limits.def by scripts/limits_doc.py: change the
 # Limits
 
 Everything a client can make the hub keep or do has an end. A limit with bounds in the third column is set by the key of
-its name in section `limits` of `clairon.yaml`, or by `CLAIRON__LIMITS__NAME`; a value outside of its bounds is refused
+its name in section `limits` of the configuration, or by `CLAIRON__LIMITS__NAME`; a value outside of its bounds is refused
 at start, with file and line. The others belong to the formats on the wire or to the inside of the hub and are the same
 everywhere.
 
@@ -26,8 +26,8 @@ limits:
 
 `exempt` lists addresses and blocks that the limits per address, and the one on new connections in all, don't concern:
 of themselves those of this machine, since there everyone has the same address. Proxies in `server.trusted_proxies`
-are exempt too; what they bring counts for the client that they name (see [deploy.md](deploy.md)). An IPv6 address
-counts together with all others of its /64.
+are exempt too; what they bring counts for the client that they name. An IPv6 address counts together with all others
+of its /64.
 
 Each time a limit stops somebody, `clairon_limit_hits_total{limit="NAME"}` of `/metrics` goes up by one. Whoever is
 told 429 or 503 finds in `Retry-After` when to come again, in seconds.
