@@ -78,7 +78,6 @@ static void told_done(void *sink, void *ref)
 }
 
 static const struct sink_ops ops = {
-    .variant = {.number = 0, .put = put_event, .send = send_run},
     .subscribed = told_topic,
     .snapshot = told_snapshot,
     .gap = told_gap,
@@ -86,6 +85,9 @@ static const struct sink_ops ops = {
     .refused = told_refused,
     .bracket_done = told_done,
 };
+
+static const struct sink_variant variant = {
+    .number = 0, .put = put_event, .send = send_run, .ops = &ops};
 
 // --- the world ---
 
@@ -130,7 +132,7 @@ static void open_world(struct world *w)
     w->principal = principal_new_anyone(true);
     rng_init(&w->rng, 1);
     for (unsigned i = 0; i < SESSIONS; i++) {
-        w->sessions[i] = session_new(w->fanout, w->principal, &ops, w);
+        w->sessions[i] = session_new(w->fanout, w->principal, &variant, w);
         ASSERT(w->sessions[i]);
         session_set_port(w->sessions[i], w);
     }

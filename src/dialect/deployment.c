@@ -4,26 +4,17 @@
 
 #include "dialect/deployment_view.h"
 #include "dialect/flat.h"
-#include "dialect/pass.h"
 
 static void put_event(struct buf *out, const struct event *e, const struct sink_encoding *how)
 {
     frames_put_event(out, deployment_put_event, e, how->epoch);
 }
 
-static const struct sink_ops sink = {
-    .variant = {.number = VARIANT_DEPLOYMENT, .put = put_event, .send = wsession_send_run},
-    .subscribed = flat_on_subscribed,
-    .snapshot = flat_on_snapshot,
-    .gap = flat_on_gap,
-    .caught_up = flat_on_caught_up,
-    .refused = flat_on_refused,
-    .bracket_done = flat_on_bracket_done,
-    .end = pass_on_end,
-};
+static const struct sink_variant variant = {
+    .number = VARIANT_DEPLOYMENT, .put = put_event, .send = wsession_send_run, .ops = &flat_sink};
 
 static const struct flat_view view = {
-    .ops = {.sink = &sink, .message = flat_message, .free = flat_free},
+    .ops = {.variant = &variant, .message = flat_message, .free = flat_free},
     .kind = KIND_DEPLOYMENT,
     .put_connected = deployment_put_connected,
     .put_snapshot = deployment_put_snapshot,

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "dialect/pass.h"
 #include "hub/owner.h"
 #include "hub/topic.h"
 
@@ -65,6 +66,16 @@ void flat_on_bracket_done(void *sink, void *ref)
 {
     (void)sink, (void)ref;
 }
+
+const struct sink_ops flat_sink = {
+    .subscribed = flat_on_subscribed,
+    .snapshot = flat_on_snapshot,
+    .gap = flat_on_gap,
+    .caught_up = flat_on_caught_up,
+    .refused = flat_on_refused,
+    .bracket_done = flat_on_bracket_done,
+    .end = pass_on_end,
+};
 
 void flat_message(struct wsession *w, const struct wmessage *m)
 {

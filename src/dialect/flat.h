@@ -36,7 +36,8 @@ bool flat_may_follow(struct http_request *req, struct str topic) MUST_CHECK; // 
 // Closes when there is no memory.
 void flat_follow(struct flat *f, const struct session_subscribe *sub);
 
-// The sink of a flat socket, and its wsession_ops.
+// The sink of a flat socket, what it is made of, and its wsession_ops.
+extern const struct sink_ops flat_sink;
 void flat_on_subscribed(void *sink, struct str topic, uint64_t cursor, bool recovered,
                         const void *ref);
 void flat_on_snapshot(void *sink, const struct sink_snapshot *snapshot);

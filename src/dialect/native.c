@@ -202,7 +202,6 @@ static void put_event(struct buf *out, const struct event *e, const struct sink_
 }
 
 static const struct sink_ops sink = {
-    .variant = {.number = VARIANT_NATIVE, .put = put_event, .send = wsession_send_run},
     .subscribed = on_subscribed,
     .snapshot = on_snapshot,
     .gap = on_gap,
@@ -212,8 +211,11 @@ static const struct sink_ops sink = {
     .end = pass_on_end,
 };
 
+static const struct sink_variant variant = {
+    .number = VARIANT_NATIVE, .put = put_event, .send = wsession_send_run, .ops = &sink};
+
 static const struct wsession_ops ops = {
-    .sink = &sink,
+    .variant = &variant,
     .pong_cursor = true,
     .message = native_message,
     .free = native_free,

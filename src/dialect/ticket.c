@@ -2,7 +2,6 @@
 // The flat ticket dialect: routes and tables; what is said stands in ticket_view.c.
 #include "dialect/ticket.h"
 
-#include "dialect/pass.h"
 #include "dialect/ticket_view.h"
 
 void ticket_put_frames(struct buf *out, const struct event *e, const struct sink_encoding *how)
@@ -10,19 +9,13 @@ void ticket_put_frames(struct buf *out, const struct event *e, const struct sink
     frames_put_event(out, ticket_put_event, e, how->epoch);
 }
 
-static const struct sink_ops sink = {
-    .variant = {.number = VARIANT_TICKET, .put = ticket_put_frames, .send = wsession_send_run},
-    .subscribed = flat_on_subscribed,
-    .snapshot = flat_on_snapshot,
-    .gap = flat_on_gap,
-    .caught_up = flat_on_caught_up,
-    .refused = flat_on_refused,
-    .bracket_done = flat_on_bracket_done,
-    .end = pass_on_end,
-};
+static const struct sink_variant variant = {.number = VARIANT_TICKET,
+                                            .put = ticket_put_frames,
+                                            .send = wsession_send_run,
+                                            .ops = &flat_sink};
 
 static const struct flat_view view = {
-    .ops = {.sink = &sink, .message = flat_message, .free = flat_free},
+    .ops = {.variant = &variant, .message = flat_message, .free = flat_free},
     .kind = KIND_TICKET,
     .put_connected = ticket_put_connected,
     .put_snapshot = ticket_put_snapshot,

@@ -279,7 +279,6 @@ static void on_bracket_done(void *sink, void *ref)
 // --- opening ---
 
 static const struct sink_ops sink = {
-    .variant = {.number = VARIANT_TICKETS, .put = ticket_put_frames, .send = wsession_send_run},
     .subscribed = flat_on_subscribed,
     .snapshot = flat_on_snapshot,
     .gap = flat_on_gap,
@@ -291,8 +290,11 @@ static const struct sink_ops sink = {
     .wants = wants,
 };
 
+static const struct sink_variant variant = {
+    .number = VARIANT_TICKETS, .put = ticket_put_frames, .send = wsession_send_run, .ops = &sink};
+
 static const struct flat_view view = {
-    .ops = {.sink = &sink, .message = flat_message, .free = tickets_free},
+    .ops = {.variant = &variant, .message = flat_message, .free = tickets_free},
     .kind = KIND_TICKET,
     .put_connected = ticket_put_connected,
     .put_snapshot = ticket_put_snapshot,

@@ -95,7 +95,7 @@ bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub
     w->ops = ops;
     w->hub = hub;
     w->refs = 1;
-    w->session = session_new(hub->fanout, http_principal(req), ops->sink, w);
+    w->session = session_new(hub->fanout, http_principal(req), ops->variant, w);
     if (!w->session) {
         http_reply_error(req, -E_NO_MEMORY, NULL);
         wsession_unref(w);

@@ -37,8 +37,8 @@ struct wmessage {
 };
 
 struct wsession_ops {
-    const struct sink_ops *sink; // of the wsession; its variant sends by wsession_send_run
-    bool pong_cursor;            // a pong says where the session is
+    const struct sink_variant *variant; // of the wsession; it sends by wsession_send_run
+    bool pong_cursor;                   // a pong says where the session is
     // Anything but pings and new tokens.
     void (*message)(struct wsession *w, const struct wmessage *m);
     void (*free)(struct wsession *w);

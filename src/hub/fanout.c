@@ -239,7 +239,7 @@ struct share {
 
 static void find_share(struct fanout *f, uint64_t mask, unsigned variant, struct share *ret)
 {
-    struct rcbuf *run = window_run(&f->window, &f->ops[variant]->variant, mask);
+    struct rcbuf *run = window_run(&f->window, f->variants[variant], mask);
     *ret = (struct share){.mask = mask,
                           .variant = variant,
                           .events = (unsigned)__builtin_popcountll(mask),
@@ -278,7 +278,7 @@ static void serve(struct fanout *f, unsigned sends_max)
             find_share(f, mask, variant, &share);
         }
         if (share.shown) {
-            f->ops[variant]->variant.send((void *)l->port, share.run);
+            f->variants[variant]->send((void *)l->port, share.run);
             f->stats.runs++;
         }
         f->stats.deliveries += share.events;

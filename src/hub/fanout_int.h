@@ -78,7 +78,7 @@ struct fanout {
     uint32_t lap_left;               // of the queue, in the lap under way
     uint64_t served;                 // slots taken out of the queue, ever
     uint64_t done_at[WINDOW_EVENTS]; // by bit: `served` when nobody is to have the event any more
-    const struct sink_ops *ops[SINK_VARIANTS_MAX]; // by number of the variant
+    const struct sink_variant *variants[SINK_VARIANTS_MAX]; // by number
     struct window window;
     // For sessions that read on by themselves.
     struct list runnable;
@@ -103,6 +103,7 @@ uint64_t fanout_position_of(const struct fanout *f, uint32_t slot);
 void session_stop(struct session *s);    // LIVE -> BEHIND at the worker's position
 void session_go_live(struct session *s); // BEHIND, at the worker's position -> LIVE
 void session_wake(struct session *s);    // will be run; idempotent
+const struct sink_variant *session_variant(const struct session *s);
 const struct sink_ops *session_ops(const struct session *s);
 void *session_port(const struct session *s);
 struct sub *session_sub(struct session *s, struct str topic);

@@ -116,7 +116,6 @@ static void on_bracket_done(void *sink, void *ref)
 }
 
 static const struct sink_ops ops = {
-    .variant = {.number = 2, .put = put, .send = send_run},
     .subscribed = on_subscribed,
     .snapshot = on_snapshot,
     .gap = on_gap,
@@ -124,6 +123,8 @@ static const struct sink_ops ops = {
     .refused = on_refused,
     .bracket_done = on_bracket_done,
 };
+
+static const struct sink_variant variant = {.number = 2, .put = put, .send = send_run, .ops = &ops};
 
 static void ask_read(struct ask *a, struct read_req *r)
 {
@@ -191,7 +192,7 @@ static void run(struct rig *r)
 static struct peer *join(struct rig *r, unsigned i, const char *topic, const char *second)
 {
     struct peer *p = &r->peers[i];
-    p->session = session_new(r->fanout, r->principal, &ops, p);
+    p->session = session_new(r->fanout, r->principal, &variant, p);
     assert_non_null(p->session);
     session_set_port(p->session, p);
     struct str topics[] = {str_of(topic), str_of(second)};
@@ -562,7 +563,7 @@ static void test_no_memory(void **state)
     struct peer *b = &r->peers[1];
     for (unsigned long n = 1; n < 20; n++) {
         mem_fail_nth(n);
-        b->session = session_new(r->fanout, r->principal, &ops, b);
+        b->session = session_new(r->fanout, r->principal, &variant, b);
         if (b->session) {
             session_set_port(b->session, b);
             struct str topic = STR("b");

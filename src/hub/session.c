@@ -224,8 +224,8 @@ unsigned session_topics_count(const struct session *s)
 
 // --- life ---
 
-struct session *session_new(struct fanout *f, struct principal *p, const struct sink_ops *ops,
-                            void *sink)
+struct session *session_new(struct fanout *f, struct principal *p,
+                            const struct sink_variant *variant, void *sink)
 {
     struct session *s = pool_try_alloc(&f->sessions);
     if (!s) {
@@ -240,10 +240,10 @@ struct session *session_new(struct fanout *f, struct principal *p, const struct 
         pool_free(&f->sessions, s);
         return NULL;
     }
-    ASSERT(ops->variant.number < SINK_VARIANTS_MAX);
-    ASSERT(!f->ops[ops->variant.number] || f->ops[ops->variant.number] == ops);
-    f->ops[ops->variant.number] = ops;
-    f->variant_of[s->slot] = (uint8_t)ops->variant.number;
+    ASSERT(variant->number < SINK_VARIANTS_MAX);
+    ASSERT(!f->variants[variant->number] || f->variants[variant->number] == variant);
+    f->variants[variant->number] = variant;
+    f->variant_of[s->slot] = (uint8_t)variant->number;
     s->principal = principal_ref(p);
     s->id = 1 + atomic_fetch_add_explicit(&f->realm->sessions, 1, memory_order_relaxed);
     s->state = SESSION_LIVE;
@@ -262,9 +262,14 @@ void *session_port(const struct session *s)
     return (void *)(s->fanout->live[s->slot].port & ~LIVE_FLAGS);
 }
 
+const struct sink_variant *session_variant(const struct session *s)
+{
+    return s->fanout->variants[s->fanout->variant_of[s->slot]];
+}
+
 const struct sink_ops *session_ops(const struct session *s)
 {
-    return s->fanout->ops[s->fanout->variant_of[s->slot]];
+    return session_variant(s)->ops;
 }
 
 void session_free(struct session *s)

@@ -29,8 +29,8 @@ struct session;
 
 // NULL without memory. Starts LIVE, on no topic, at the worker's position. Takes its own reference
 // on the principal.
-struct session *session_new(struct fanout *f, struct principal *p, const struct sink_ops *ops,
-                            void *sink) MUST_CHECK;
+struct session *session_new(struct fanout *f, struct principal *p,
+                            const struct sink_variant *variant, void *sink) MUST_CHECK;
 // Where runs go: what the variant's `send` is given; at an address that 4 divides. Once, before the
 // first subscription.
 void session_set_port(struct session *s, void *port);

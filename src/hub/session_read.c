@@ -16,7 +16,7 @@ void session_gather(struct session *s, const struct event *e, bool in_bracket)
 {
     struct fanout *f = s->fanout;
     struct sink_encoding how = {.epoch = f->realm->epoch, .in_bracket = in_bracket};
-    encoded_put(&f->encoded, &f->gathered, e, &session_ops(s)->variant, &how);
+    encoded_put(&f->encoded, &f->gathered, e, session_variant(s), &how);
     f->stats.deliveries++;
 }
 
@@ -25,7 +25,7 @@ void session_send_gathered(struct session *s)
     struct fanout *f = s->fanout;
     if (f->gathered.len > 0 || f->gathered.failed) {
         struct rcbuf *run = f->gathered.failed ? NULL : rcbuf_try_new(buf_str(&f->gathered));
-        session_ops(s)->variant.send(session_port(s), run);
+        session_variant(s)->send(session_port(s), run);
         rcbuf_unref(run);
         f->stats.runs++;
     }

@@ -24,7 +24,8 @@ struct sink_encoding {
     bool in_bracket; // the event does not move the client's cursor
 };
 
-// How events look to one family of clients, whose sinks share their bytes.
+// A family of clients: how events look to them, whose sinks share the bytes, and how they are told.
+// Lives as long as its sessions.
 struct sink_variant {
     unsigned number; // its own, below SINK_VARIANTS_MAX
     // Appends the event as whole frames, or nothing when this family is not shown it. Depends on
@@ -35,6 +36,7 @@ struct sink_variant {
     // NULL when there was no memory for it: the connection must end, for what it would miss. May
     // not free sessions from in here.
     void (*send)(void *port, struct rcbuf *run);
+    const struct sink_ops *ops; // what else is told
 };
 
 struct sink_snapshot {
@@ -47,8 +49,8 @@ struct sink_snapshot {
 
 enum session_end { SESSION_END_REVOKED, SESSION_END_DISCONNECTED };
 
+// Variants may share them.
 struct sink_ops {
-    struct sink_variant variant;
     // A bracket: subscribed for each topic, gaps and snapshots in the order asked, events,
     // caught_up for each. `ref` is the subscription's own (session_subscribe), borrowed.
     void (*subscribed)(void *sink, struct str topic, uint64_t cursor, bool recovered,

@@ -290,7 +290,6 @@ static void on_bracket_done(void *sink, void *ref)
 }
 
 static const struct sink_ops sink_ops = {
-    .variant = {.number = 3, .put = put_event, .send = send_run},
     .subscribed = on_subscribed,
     .snapshot = on_snapshot,
     .gap = on_gap,
@@ -298,6 +297,9 @@ static const struct sink_ops sink_ops = {
     .refused = on_refused,
     .bracket_done = on_bracket_done,
 };
+
+static const struct sink_variant sink_variant = {
+    .number = 3, .put = put_event, .send = send_run, .ops = &sink_ops};
 
 static void subscribe(struct client *c, struct str *topics, unsigned count, bool resume)
 {
@@ -315,7 +317,7 @@ void client_connect(struct client *c)
 {
     struct world *w = c->w;
     c->fanout = w->workers[below(w, WORKERS)].fanout;
-    c->session = session_new(c->fanout, w->principal, &sink_ops, c);
+    c->session = session_new(c->fanout, w->principal, &sink_variant, c);
     ASSERT(c->session);
     session_set_port(c->session, c);
     c->last_live = session_position(c->session);
