@@ -15,22 +15,9 @@ enum {
 
 // ---- what is valid
 
-// Valid UTF-8 without control characters (C0, DEL, C1). C1 is U+0080 to U+009F: C2 80 to C2 9F.
-static bool is_plain_text(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        unsigned char next = i + 1 < s.len ? (unsigned char)s.p[i + 1] : 0;
-        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next < 0xa0)) {
-            return false;
-        }
-    }
-    return utf8_valid(s);
-}
-
 bool grant_pattern_valid(struct str pattern)
 {
-    if (pattern.len == 0 || pattern.len > GRANT_PATTERN_BYTES_MAX || !is_plain_text(pattern)) {
+    if (pattern.len == 0 || pattern.len > GRANT_PATTERN_BYTES_MAX || !utf8_is_plain_text(pattern)) {
         return false;
     }
     ptrdiff_t star = str_chr(pattern, '*', 0);
@@ -39,7 +26,7 @@ bool grant_pattern_valid(struct str pattern)
 
 bool grant_user_valid(struct str user)
 {
-    if (user.len == 0 || user.len > LIMIT_ID_BYTES || !is_plain_text(user)) {
+    if (user.len == 0 || user.len > LIMIT_ID_BYTES || !utf8_is_plain_text(user)) {
         return false;
     }
     return str_chr(user, '/', 0) < 0 && str_chr(user, ' ', 0) < 0 && str_chr(user, '*', 0) < 0;

@@ -70,6 +70,19 @@ bool utf8_valid(struct str s)
     return utf8_feed(&st, s) && utf8_done(&st);
 }
 
+bool utf8_is_plain_text(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        unsigned char next = i + 1 < s.len ? (unsigned char)s.p[i + 1] : 0;
+        // C1 is U+0080 to U+009F: C2 80 to C2 9F.
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next < 0xa0)) {
+            return false;
+        }
+    }
+    return utf8_valid(s);
+}
+
 size_t utf8_prefix(struct str s, size_t max)
 {
     if (s.len <= max) {

@@ -11,6 +11,8 @@
 #include "base/str.h"
 
 bool utf8_valid(struct str s);
+// Valid, and without control characters (C0, DEL, C1).
+bool utf8_is_plain_text(struct str s);
 
 // Streaming check: starts at 0; a code point may be split between calls.
 struct utf8_state {

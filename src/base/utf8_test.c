@@ -117,6 +117,22 @@ static void test_streaming(void **state)
     assert_true(utf8_valid(STR_NONE));
 }
 
+static void test_plain_text(void **state)
+{
+    (void)state;
+    static const struct str good[] = {STR_NONE, STR(" "), STR("~"), STR("\xc2\xa0"),
+                                      STR("\xe2\x82\xac")};
+    static const struct str bad[] = {STR("\0"),    STR("a\x1f"),    STR("\n"),
+                                     STR("a\x7f"), STR("\xc2\x80"), STR("a\xc2\x9f"),
+                                     STR("\xc2"),  STR("\xff"),     STR("\xed\xa0\x80")};
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        assert_true(utf8_is_plain_text(good[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_false(utf8_is_plain_text(bad[i]));
+    }
+}
+
 static void test_prefix(void **state)
 {
     (void)state;
@@ -162,9 +178,8 @@ static void test_lossy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_sequences),
-        cmocka_unit_test(test_streaming),
-        cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_all_sequences), cmocka_unit_test(test_streaming),
+        cmocka_unit_test(test_plain_text),    cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_lossy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

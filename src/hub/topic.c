@@ -7,27 +7,14 @@
 #include "base/assert.h"
 #include "base/utf8.h"
 
-// Valid UTF-8 without control characters (C0, DEL, C1). C1 is U+0080 to U+009F: C2 80 to C2 9F.
-static bool is_plain_text(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        unsigned char next = i + 1 < s.len ? (unsigned char)s.p[i + 1] : 0;
-        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next < 0xa0)) {
-            return false;
-        }
-    }
-    return utf8_valid(s);
-}
-
 bool topic_valid(struct str name)
 {
-    return name.len > 0 && name.len <= LIMIT_TOPIC_BYTES && is_plain_text(name);
+    return name.len > 0 && name.len <= LIMIT_TOPIC_BYTES && utf8_is_plain_text(name);
 }
 
 bool topic_id_valid(struct str id)
 {
-    if (id.len == 0 || id.len > LIMIT_ID_BYTES || !is_plain_text(id)) {
+    if (id.len == 0 || id.len > LIMIT_ID_BYTES || !utf8_is_plain_text(id)) {
         return false;
     }
     for (size_t i = 0; i < id.len; i++) {
