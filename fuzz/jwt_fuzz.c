@@ -5,8 +5,8 @@
 // topic allows it again when the grants are intersected with themselves.
 #include "auth/jwt.h"
 
-#include "auth/base64url.h"
 #include "auth/sign.h"
+#include "base/base64.h"
 #include "base/err.h"
 #include "fuzz/fuzz.h"
 

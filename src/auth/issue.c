@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "auth/base64url.h"
 #include "auth/claims.h"
 #include "base/assert.h"
+#include "base/base64.h"
 #include "base/err.h"
 #include "base/rng.h"
 #include "base/utf8.h"

@@ -2,9 +2,9 @@
 // Checking tokens: size, form, header, signature, claims, in this order.
 #include "auth/jwt.h"
 
-#include "auth/base64url.h"
 #include "auth/claims.h"
 #include "auth/members.h"
+#include "base/base64.h"
 #include "base/err.h"
 
 enum { ARENA_BYTES_MAX = 16384 };

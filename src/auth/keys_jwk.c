@@ -12,9 +12,9 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 
-#include "auth/base64url.h"
 #include "auth/keys_int.h"
 #include "auth/members.h"
+#include "base/base64.h"
 #include "base/err.h"
 #include "base/mem.h"
 

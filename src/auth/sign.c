@@ -9,8 +9,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "auth/base64url.h"
 #include "auth/keys_int.h"
+#include "base/base64.h"
 #include "base/err.h"
 
 // Instead of OpenSSL's own, which asks the terminal.

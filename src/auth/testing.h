@@ -17,8 +17,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "auth/base64url.h"
 #include "auth/policy.h"
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/mem.h"
 

@@ -3,9 +3,9 @@
 #include "wire/engineio.h"
 
 #include "base/assert.h"
+#include "base/base64.h"
 #include "base/err.h"
 #include "base/utf8.h"
-#include "wire/base64.h"
 
 // ---- The request.
 

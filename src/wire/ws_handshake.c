@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/base64.h"
 #include "base/err.h"
 
 bool ws_asks_upgrade(const struct http1_request *r)
@@ -17,28 +18,15 @@ bool ws_asks_upgrade(const struct http1_request *r)
     return http1_has_token(&r->head, "Upgrade", "websocket");
 }
 
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-// 16 bytes in base64: 22 digits, of which the last carries two bits, and "==".
+// 16 bytes in base64: 22 digits, of which the last carries two bits, and "==". What its other bits
+// are is not asked: they mean nothing, and not every client clears them.
 static bool key_valid(struct str key)
 {
     if (key.len != WS_KEY_TEXT_SIZE - 1 || !str_ends(key, STR("=="))) {
         return false;
     }
     for (size_t i = 0; i < 22; i++) {
-        if (base64_digit(key.p[i]) < 0) {
+        if (!base64_is_digit(key.p[i])) {
             return false;
         }
     }
