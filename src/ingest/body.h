@@ -12,8 +12,6 @@
 
 // Is the body of this media type?
 bool body_has_type(const struct http_request *req, const char *type);
-// False: it says plainly that it is something else, and 415 is answered.
-bool body_is_fine(struct http_request *req) MUST_CHECK;
 // The body as one JSON text. False: 400 is answered.
 bool body_json(struct http_request *req, struct json_val *ret) MUST_CHECK;
 // "The body is not JSON ... at byte N"; `index`: of the event in it, NULL: none.

@@ -41,9 +41,6 @@ static bool read_durability(struct http_request *req, struct submit *s)
 
 struct call *call_new(struct http_request *req, struct hub_worker *hub)
 {
-    if (!body_is_fine(req)) {
-        return NULL;
-    }
     struct call *c = mem_try_alloc(sizeof(*c));
     struct submit *s = c ? submit_new(hub->realm, http_principal(req)) : NULL;
     if (!s) {

@@ -34,7 +34,7 @@ struct call {
     enum report_verb verb;
 };
 
-// NULL: the request is answered (415, 400, 503).
+// NULL: the request is answered (400, 503).
 struct call *call_new(struct http_request *req, struct hub_worker *hub) MUST_CHECK;
 
 // The body as one JSON text. False: refused, and the call is gone.
