@@ -116,9 +116,10 @@ void client_marker(struct client *c, struct marker m)
     }
 }
 
-static void take_message(struct client *c, struct str text)
+static void on_message(struct peer *p, struct str text)
 {
-    struct load *l = c->peer.load;
+    struct client *c = CONTAINER_OF(p, struct client, peer);
+    struct load *l = p->load;
     if (c->state == CLIENT_WAITING) {
         if (memmem(text.p, text.len, l->ready, strlen(l->ready)) && --c->ready_left == 0) {
             client_ready(c);
@@ -132,33 +133,10 @@ static void take_message(struct client *c, struct str text)
     }
 }
 
-static size_t take_frames(struct client *c, const char *bytes, size_t len)
+static void on_opened(struct peer *p)
 {
-    const char *at = bytes;
-    struct frame f;
-    for (;;) {
-        int rc = frame_next(&at, &len, &f);
-        if (rc == -E_AGAIN) {
-            return (size_t)(at - bytes);
-        }
-        if (rc) {
-            client_lost(c, rc == -E_TOO_LARGE ? "sent a frame of more than 1 MiB"
-                                              : "sent what is no WebSocket frame");
-            return 0;
-        }
-        if (f.op < WS_OP_CLOSE) {
-            take_message(c, f.payload);
-        } else if (!peer_control(&c->peer, &f)) {
-            client_lost(c, c->peer.load->why);
-            return 0;
-        }
-    }
-}
-
-// The handshake is done. False: the client is lost.
-static bool say_hello(struct client *c)
-{
-    struct load *l = c->peer.load;
+    struct client *c = CONTAINER_OF(p, struct client, peer);
+    struct load *l = p->load;
     static const uint8_t mask[4] = {0x51, 0x0e, 0x8b, 0x2c};
     struct template_values v = client_values(c);
     if (l->on_open[0]) {
@@ -168,7 +146,7 @@ static bool say_hello(struct client *c)
         ws_put_frame(&l->text, WS_OP_TEXT, buf_str(&l->payload), mask);
         if (l->payload.failed || l->text.failed || !peer_send(&c->peer, buf_str(&l->text))) {
             client_lost(c, "what it sends first is too long");
-            return false;
+            return;
         }
     }
     c->state = CLIENT_WAITING;
@@ -176,30 +154,11 @@ static bool say_hello(struct client *c)
     if (!l->ready[0]) {
         client_ready(c);
     }
-    return true;
 }
 
-static size_t take(struct peer *p, const char *bytes, size_t len)
+static size_t take_http(struct peer *p, const char *bytes, size_t len)
 {
-    struct client *c = CONTAINER_OF(p, struct client, peer);
-    size_t used = 0;
-    if (c->http) {
-        return http_client_take(c, bytes, len);
-    }
-    if (c->state == CLIENT_OPENING) {
-        int rc = peer_upgraded(p, str_make(bytes, len), &used);
-        if (rc == -E_AGAIN) {
-            return 0;
-        }
-        if (rc) {
-            client_lost(c, p->load->why);
-            return 0;
-        }
-        if (!say_hello(c)) {
-            return 0;
-        }
-    }
-    return used + take_frames(c, bytes + used, len - used);
+    return http_client_take(CONTAINER_OF(p, struct client, peer), bytes, len);
 }
 
 static void lost(struct peer *p, const char *why)
@@ -215,7 +174,9 @@ static bool ask(struct client *c)
 
 static void on_event(struct watch *w, uint32_t events)
 {
-    static const struct peer_ops ops = {.take = take, .lost = lost};
+    static const struct peer_ops websocket = {
+        .opened = on_opened, .message = on_message, .lost = lost};
+    static const struct peer_ops http = {.take = take_http, .lost = lost};
     struct client *c = CONTAINER_OF(w, struct client, peer.watch);
     if (c->state == CLIENT_CONNECTING) {
         int why = peer_connected(&c->peer);
@@ -233,7 +194,8 @@ static void on_event(struct watch *w, uint32_t events)
         c->state = CLIENT_OPENING;
     }
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-        peer_read(&c->peer, &ops, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+        peer_read(&c->peer, c->http ? &http : &websocket,
+                  events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
     }
 }
 

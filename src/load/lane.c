@@ -230,47 +230,23 @@ static size_t take_answers(struct lane *n, struct str bytes)
     return bytes.len - in.len;
 }
 
-static size_t take_frames(struct lane *n, const char *bytes, size_t len)
+static size_t take_http(struct peer *p, const char *bytes, size_t len)
 {
-    struct load *l = n->peer.load;
-    const char *at = bytes;
-    struct frame f;
-    for (;;) {
-        int rc = frame_next(&at, &len, &f);
-        if (rc == -E_AGAIN) {
-            return (size_t)(at - bytes);
-        }
-        if (rc || !peer_control(&n->peer, &f)) {
-            lane_lost(n, rc ? "sent what is no WebSocket frame" : l->why);
-            return 0;
-        }
-        struct str refusal = STR("WEBSOCKET_ERROR"); // as Clairon says it
-        if (memmem(f.payload.p, f.payload.len, refusal.p, refusal.len)) {
-            l->result->publish_errors++;
-            load_problem(l, "an event is refused: %.*s", STR_ARG(f.payload));
-        }
-    }
+    return take_answers(CONTAINER_OF(p, struct lane, peer), str_make(bytes, len));
 }
 
-static size_t take(struct peer *p, const char *bytes, size_t len)
+static void on_opened(struct peer *p)
 {
-    struct lane *n = CONTAINER_OF(p, struct lane, peer);
-    size_t used = 0;
-    if (!is_ws(n)) {
-        return take_answers(n, str_make(bytes, len));
+    come_up(CONTAINER_OF(p, struct lane, peer));
+}
+
+static void on_message(struct peer *p, struct str text)
+{
+    struct str refusal = STR("WEBSOCKET_ERROR"); // as Clairon says it
+    if (memmem(text.p, text.len, refusal.p, refusal.len)) {
+        p->load->result->publish_errors++;
+        load_problem(p->load, "an event is refused: %.*s", STR_ARG(text));
     }
-    if (n->state == LANE_OPENING) {
-        int rc = peer_upgraded(p, str_make(bytes, len), &used);
-        if (rc == -E_AGAIN) {
-            return 0;
-        }
-        if (rc) {
-            lane_lost(n, p->load->why);
-            return 0;
-        }
-        come_up(n);
-    }
-    return used + take_frames(n, bytes + used, len - used);
 }
 
 static void lost(struct peer *p, const char *why)
@@ -296,7 +272,9 @@ static void connected(struct lane *n)
 
 static void on_event(struct watch *w, uint32_t events)
 {
-    static const struct peer_ops ops = {.take = take, .lost = lost};
+    static const struct peer_ops websocket = {
+        .opened = on_opened, .message = on_message, .lost = lost};
+    static const struct peer_ops http = {.take = take_http, .lost = lost};
     struct lane *n = CONTAINER_OF(w, struct lane, peer.watch);
     if (n->state == LANE_CONNECTING) {
         connected(n);
@@ -304,7 +282,8 @@ static void on_event(struct watch *w, uint32_t events)
         flush(n);
     }
     if (n->state != LANE_GONE && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))) {
-        peer_read(&n->peer, &ops, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+        peer_read(&n->peer, is_ws(n) ? &websocket : &http,
+                  events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
     }
 }
 

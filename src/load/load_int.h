@@ -49,12 +49,17 @@ struct peer {
     struct load *load;
     char *rest; // bytes that were not used up
     uint32_t rest_len, rest_cap;
-    bool paused; // is not read from
+    bool paused;   // is not read from
+    bool upgraded; // the answer to the handshake has come
 };
 
 struct peer_ops {
     // Takes bytes and says how many it used up. The rest is offered again in front of the next.
+    // NULL: it is a WebSocket.
     size_t (*take)(struct peer *p, const char *bytes, size_t len);
+    // Of a WebSocket: it is open, and a message or a piece of one has come. They may close it.
+    void (*opened)(struct peer *p);
+    void (*message)(struct peer *p, struct str text);
     // The connection can't be used any more: closes it.
     void (*lost)(struct peer *p, const char *why);
 };
@@ -71,11 +76,6 @@ bool peer_send(struct peer *p, struct str bytes);
 // Sends the request that opens a WebSocket.
 bool peer_ask_upgrade(struct peer *p, const struct target *t,
                       const struct template_values *v) MUST_CHECK;
-// The answer to it. 0: *ret_used is the length of its head. -E_AGAIN: it is not whole.
-// -E_PROTOCOL: load->why says why not.
-int peer_upgraded(struct peer *p, struct str bytes, size_t *ret_used) MUST_CHECK;
-// A frame as every client must treat it. False: it ends the connection, load->why says why.
-bool peer_control(struct peer *p, const struct frame *f) MUST_CHECK;
 void peer_close(struct peer *p); // idempotent
 
 // Heads and bodies of answers.

@@ -53,6 +53,116 @@ static void keep(struct peer *p, const char *bytes, size_t len)
     p->rest_len = (uint32_t)len;
 }
 
+bool peer_send(struct peer *p, struct str bytes)
+{
+    return send(p->watch.fd, bytes.p, bytes.len, MSG_NOSIGNAL) == (ssize_t)bytes.len;
+}
+
+bool peer_ask_upgrade(struct peer *p, const struct target *t, const struct template_values *v)
+{
+    struct load *l = p->load;
+    char fields[160];
+    snprintf(fields, sizeof(fields),
+             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: %s\r\n"
+             "Sec-WebSocket-Key: %s\r\n",
+             WS_VERSION, l->key);
+    buf_clear(&l->text);
+    target_put_get(&l->text, t, v, STR(""), str_of(fields));
+    return peer_send(p, buf_str(&l->text));
+}
+
+// The answer to it. 0: *ret_used is the length of its head. -E_AGAIN: it is not whole.
+// -E_PROTOCOL: load->why says why not.
+static int take_upgrade(struct peer *p, struct str bytes, size_t *ret_used)
+{
+    struct load *l = p->load;
+    struct answer a = {0};
+    struct str protocol;
+    const char *why;
+    int rc = answer_head(l, &a, bytes, ret_used);
+    if (rc) {
+        return rc;
+    }
+    if (l->response.status != 101) {
+        answer_status(l);
+        return -E_PROTOCOL;
+    }
+    if (ws_client_check(&l->response, str_of(l->key), STR_NONE, &protocol, &why)) {
+        snprintf(l->why, sizeof(l->why), "no WebSocket: %s", why);
+        return -E_PROTOCOL;
+    }
+    return 0;
+}
+
+static void pong(struct peer *p, struct str payload)
+{
+    // A mask protects from intermediaries that take a payload for a request: there is none here
+    // that an attacker could choose.
+    static const uint8_t mask[4] = {0x3a, 0x91, 0x5c, 0xe7};
+    struct buf b;
+    buf_init(&b, WS_HEAD_MAX + WS_CONTROL_MAX);
+    ws_put_frame(&b, WS_OP_PONG, payload, mask);
+    peer_send(p, buf_str(&b)); // without room to send, the peer has other worries
+    buf_fini(&b);
+}
+
+// A frame as every client must treat it. False: it ends the connection, load->why says why.
+static bool take_control(struct peer *p, const struct frame *f)
+{
+    if (f->op == WS_OP_PING) {
+        pong(p, f->payload);
+    }
+    if (f->op != WS_OP_CLOSE) {
+        return true;
+    }
+    const unsigned char *code = (const unsigned char *)f->payload.p;
+    struct str reason = str_from(f->payload, 2);
+    snprintf(p->load->why, sizeof(p->load->why), "closed by the server with %d%s%.*s",
+             f->payload.len < 2 ? 1005 : code[0] << 8 | code[1], reason.len > 0 ? " " : "",
+             STR_ARG(reason));
+    return false;
+}
+
+static size_t take_frames(struct peer *p, const struct peer_ops *ops, struct str bytes)
+{
+    const char *at = bytes.p;
+    size_t left = bytes.len;
+    struct frame f;
+    while (p->watch.fd >= 0) {
+        int rc = frame_next(&at, &left, &f);
+        if (rc == -E_AGAIN) {
+            break;
+        }
+        if (rc) {
+            ops->lost(p, rc == -E_TOO_LARGE ? "sent a frame of more than 1 MiB"
+                                            : "sent what is no WebSocket frame");
+        } else if (f.op < WS_OP_CLOSE) {
+            ops->message(p, f.payload);
+        } else if (!take_control(p, &f)) {
+            ops->lost(p, p->load->why);
+        }
+    }
+    return (size_t)(at - bytes.p);
+}
+
+static size_t take_websocket(struct peer *p, const struct peer_ops *ops, struct str bytes)
+{
+    size_t used = 0;
+    if (!p->upgraded) {
+        int rc = take_upgrade(p, bytes, &used);
+        if (rc == -E_AGAIN) {
+            return 0;
+        }
+        if (rc) {
+            ops->lost(p, p->load->why);
+            return 0;
+        }
+        p->upgraded = true;
+        ops->opened(p);
+    }
+    return used + take_frames(p, ops, str_from(bytes, used));
+}
+
 // False: the peer is closed.
 static bool give(struct peer *p, const struct peer_ops *ops, char *at, size_t n)
 {
@@ -61,7 +171,7 @@ static bool give(struct peer *p, const struct peer_ops *ops, char *at, size_t n)
     if (p->rest_len > 0) {
         memcpy(from, p->rest, p->rest_len);
     }
-    size_t used = ops->take(p, from, len);
+    size_t used = ops->take ? ops->take(p, from, len) : take_websocket(p, ops, str_make(from, len));
     ASSERT(used <= len);
     if (p->watch.fd < 0) {
         return false;
@@ -96,73 +206,6 @@ void peer_read(struct peer *p, const struct peer_ops *ops, bool ended)
             return; // that was all: the next bytes come with the next edge
         }
     }
-}
-
-bool peer_send(struct peer *p, struct str bytes)
-{
-    return send(p->watch.fd, bytes.p, bytes.len, MSG_NOSIGNAL) == (ssize_t)bytes.len;
-}
-
-bool peer_ask_upgrade(struct peer *p, const struct target *t, const struct template_values *v)
-{
-    struct load *l = p->load;
-    char fields[160];
-    snprintf(fields, sizeof(fields),
-             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: %s\r\n"
-             "Sec-WebSocket-Key: %s\r\n",
-             WS_VERSION, l->key);
-    buf_clear(&l->text);
-    target_put_get(&l->text, t, v, STR(""), str_of(fields));
-    return peer_send(p, buf_str(&l->text));
-}
-
-int peer_upgraded(struct peer *p, struct str bytes, size_t *ret_used)
-{
-    struct load *l = p->load;
-    struct answer a = {0};
-    struct str protocol;
-    const char *why;
-    int rc = answer_head(l, &a, bytes, ret_used);
-    if (rc) {
-        return rc;
-    }
-    if (l->response.status != 101) {
-        answer_status(l);
-        return -E_PROTOCOL;
-    }
-    if (ws_client_check(&l->response, str_of(l->key), STR_NONE, &protocol, &why)) {
-        snprintf(l->why, sizeof(l->why), "no WebSocket: %s", why);
-        return -E_PROTOCOL;
-    }
-    return 0;
-}
-
-static void pong(struct peer *p, struct str payload)
-{
-    // A mask protects from intermediaries that take a payload for a request: there is none here
-    // that an attacker could choose.
-    static const uint8_t mask[4] = {0x3a, 0x91, 0x5c, 0xe7};
-    struct buf b;
-    buf_init(&b, WS_HEAD_MAX + WS_CONTROL_MAX);
-    ws_put_frame(&b, WS_OP_PONG, payload, mask);
-    peer_send(p, buf_str(&b)); // without room to send, the peer has other worries
-    buf_fini(&b);
-}
-
-bool peer_control(struct peer *p, const struct frame *f)
-{
-    if (f->op == WS_OP_PING) {
-        pong(p, f->payload);
-    }
-    if (f->op != WS_OP_CLOSE) {
-        return true;
-    }
-    const unsigned char *code = (const unsigned char *)f->payload.p;
-    struct str reason = str_from(f->payload, 2);
-    snprintf(p->load->why, sizeof(p->load->why), "closed by the server with %d%s%.*s",
-             f->payload.len < 2 ? 1005 : code[0] << 8 | code[1], reason.len > 0 ? " " : "",
-             STR_ARG(reason));
-    return false;
 }
 
 void peer_close(struct peer *p)
