@@ -4,14 +4,12 @@
 
 #include "base/mem.h"
 
-#define FRAMES_BYTES_MAX ((size_t)32 * LIMIT_BODY_BYTES) // of one event
-#define BYTES_MAX        ((size_t)8 << 20)               // remembered
-#define SCRATCH_KEPT     ((size_t)LIMIT_RUN_BYTES)
+#define BYTES_MAX ((size_t)8 << 20) // remembered
 
 void encoded_init(struct encoded *c)
 {
     *c = (struct encoded){0};
-    buf_init(&c->scratch, FRAMES_BYTES_MAX);
+    sink_scratch_init(&c->scratch);
 }
 
 void encoded_fini(struct encoded *c)
@@ -68,15 +66,12 @@ void encoded_put(struct encoded *c, struct buf *out, const struct event *e,
         buf_put(out, rcbuf_str(at->frames));
         return;
     }
-    buf_clear(&c->scratch);
-    variant->put(&c->scratch, e, how);
+    sink_scratch_put(&c->scratch, variant, e, how);
     buf_put(out, buf_str(&c->scratch));
     out->failed = out->failed || c->scratch.failed;
     struct rcbuf *frames = at && !out->failed ? rcbuf_try_new(buf_str(&c->scratch)) : NULL;
     if (frames) {
         remember(c, (struct encoded_entry){e->id, variant, how->in_bracket, frames});
     }
-    if (c->scratch.cap > SCRATCH_KEPT) {
-        buf_fini(&c->scratch);
-    }
+    sink_scratch_done(&c->scratch);
 }

@@ -39,6 +39,15 @@ struct sink_variant {
     const struct sink_ops *ops; // what else is told
 };
 
+// What a variant's frames are written into before they are shared; kept from one event to the next.
+// `put` is not to be given anything else.
+void sink_scratch_init(struct buf *scratch); // allocates nothing yet
+// The frames of one event, over what was there; scratch->failed when that failed.
+void sink_scratch_put(struct buf *scratch, const struct sink_variant *variant,
+                      const struct event *e, const struct sink_encoding *how);
+// They are copied: an event that was large leaves no large scratch behind.
+void sink_scratch_done(struct buf *scratch);
+
 struct sink_snapshot {
     struct str topic;
     uint64_t cursor;       // C of the bracket

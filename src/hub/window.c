@@ -6,14 +6,10 @@
 
 #include "base/assert.h"
 
-// Of one event's frames: more than the data limit says, since they are escaped and cut by line.
-#define FRAMES_BYTES_MAX ((size_t)32 * LIMIT_BODY_BYTES)
-#define SCRATCH_KEPT     ((size_t)LIMIT_RUN_BYTES)
-
 void window_init(struct window *w, uint64_t epoch)
 {
     *w = (struct window){.epoch = epoch};
-    buf_init(&w->scratch, FRAMES_BYTES_MAX);
+    sink_scratch_init(&w->scratch);
 }
 
 void window_fini(struct window *w)
@@ -108,12 +104,10 @@ static struct rcbuf *encode(struct window *w, const struct sink_variant *variant
     if (f->encoded >> at & 1) {
         return f->of[at];
     }
-    buf_clear(&w->scratch);
-    variant->put(&w->scratch, w->events[at], &(struct sink_encoding){.epoch = w->epoch});
+    struct sink_encoding live = {.epoch = w->epoch};
+    sink_scratch_put(&w->scratch, variant, w->events[at], &live);
     struct rcbuf *frames = w->scratch.failed ? NULL : rcbuf_try_new(buf_str(&w->scratch));
-    if (w->scratch.failed || w->scratch.cap > SCRATCH_KEPT) {
-        buf_fini(&w->scratch);
-    }
+    sink_scratch_done(&w->scratch);
     if (frames) {
         f->of[at] = frames;
         f->encoded |= (uint64_t)1 << at;

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// From an event to the bytes of a variant.
+#include "hub/sink.h"
+
+#include "def/limits.h"
+
+// Of one event: more than the data limit says, since they are escaped and cut by line.
+#define FRAMES_BYTES_MAX ((size_t)32 * LIMIT_BODY_BYTES)
+#define SCRATCH_KEPT     ((size_t)LIMIT_RUN_BYTES)
+
+void sink_scratch_init(struct buf *scratch)
+{
+    buf_init(scratch, FRAMES_BYTES_MAX);
+}
+
+void sink_scratch_put(struct buf *scratch, const struct sink_variant *variant,
+                      const struct event *e, const struct sink_encoding *how)
+{
+    buf_clear(scratch);
+    variant->put(scratch, e, how);
+}
+
+void sink_scratch_done(struct buf *scratch)
+{
+    if (scratch->failed || scratch->cap > SCRATCH_KEPT) {
+        buf_fini(scratch);
+    }
+}
