@@ -147,11 +147,6 @@ struct str http_query(const struct http_request *req, const char *name)
     return url_query_get(&req->query, name);
 }
 
-const struct url_query *http_query_all(const struct http_request *req)
-{
-    return &req->query;
-}
-
 struct str http_header(const struct http_request *req, const char *name)
 {
     return http1_field(&req->head->head, name);
@@ -185,11 +180,6 @@ const struct net_addr *http_peer(const struct http_request *req)
 struct loop *http_loop(const struct http_request *req)
 {
     return req->httpd->cfg.loop;
-}
-
-struct metrics *http_metrics(const struct http_request *req)
-{
-    return req->metrics;
 }
 
 struct now http_now(const struct http_request *req)

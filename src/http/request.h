@@ -35,10 +35,8 @@ struct str http_path(const struct http_request *req); // decoded, without a slas
 // Path parameter of the route's pattern ("{id}"), decoded, not empty, not validated otherwise; p =
 // NULL when the pattern has none of that name.
 struct str http_param(const struct http_request *req, const char *name);
-// Last query parameter of that name, decoded; p = NULL when absent. For repeated ones walk
-// http_query_all.
+// Last query parameter of that name, decoded; p = NULL when absent.
 struct str http_query(const struct http_request *req, const char *name);
-const struct url_query *http_query_all(const struct http_request *req);
 struct str http_header(const struct http_request *req,
                        const char *name);                           // first of that name; p = NULL
 const struct http1_head *http_head(const struct http_request *req); // for lists and repeated fields
@@ -53,7 +51,6 @@ void *http_principal(const struct http_request *req); // what the authenticate h
 // The client's address: the peer's, or what trusted proxies say.
 const struct net_addr *http_peer(const struct http_request *req);
 struct loop *http_loop(const struct http_request *req);
-struct metrics *http_metrics(const struct http_request *req);
 struct now http_now(const struct http_request *req); // of this turn
 
 struct http_request_ops {

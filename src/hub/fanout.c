@@ -332,11 +332,6 @@ uint64_t fanout_position(const struct fanout *f)
     return f->position;
 }
 
-struct realm *fanout_realm(const struct fanout *f)
-{
-    return f->realm;
-}
-
 void fanout_trim(struct fanout *f)
 {
     if (f->stats.behind == 0) {

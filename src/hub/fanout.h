@@ -36,7 +36,6 @@ bool fanout_read_on(struct fanout *f);
 bool fanout_has_news(const struct fanout *f);
 bool fanout_idle(const struct fanout *f); // no read or snapshot under way
 uint64_t fanout_position(const struct fanout *f);
-struct realm *fanout_realm(const struct fanout *f);
 // Gives back what was kept for sessions that are behind, when there are none. Now and then.
 void fanout_trim(struct fanout *f);
 

@@ -212,11 +212,6 @@ void session_set_principal(struct session *s, struct principal *p,
     s->principal = p;
 }
 
-bool session_is_on(struct session *s, struct str topic)
-{
-    return session_sub(s, topic) != NULL;
-}
-
 unsigned session_topics_count(const struct session *s)
 {
     return s->subs_count;

@@ -2,14 +2,7 @@
 // A histogram of durations with log-linear buckets.
 #include "load/hist.h"
 
-#include <string.h>
-
 #define PER_POWER (1u << HIST_BITS)
-
-void hist_clear(struct hist *h)
-{
-    memset(h, 0, sizeof(*h));
-}
 
 // Below 2 * PER_POWER every value has its own bucket; each power of two above shares PER_POWER.
 static unsigned bucket_of(uint64_t value)

@@ -17,7 +17,6 @@ struct hist {
     uint64_t buckets[HIST_BUCKETS];
 };
 
-void hist_clear(struct hist *h);
 void hist_add(struct hist *h, uint64_t value);
 // The least value that at least `share` (0 to 1) of all are not above; 0 when there are none.
 uint64_t hist_at(const struct hist *h, double share);
