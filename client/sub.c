@@ -242,10 +242,10 @@ static int judge_close(const struct ws_event *e, struct clairon_error *err)
 {
     switch (e->code) {
     case CLOSE_TOKEN_ENDED:
-        return client_fail(err, CLAIRON_REFUSED, "the token has ended: a new one is needed");
+        return client_fail(err, CLAIRON_REFUSED, "the token has expired: a new one is needed");
     case CLOSE_REVOKED:
-        return client_fail(err, CLAIRON_REFUSED,
-                           "the hub ended the session: the token was revoked");
+        return client_fail(err, CLAIRON_REFUSED, "the hub ended the session: %.*s",
+                           STR_ARG(e->data.len ? e->data : STR("it is no longer allowed")));
     default:
         return client_fail(err, CLAIRON_UNREACHABLE, "the hub closed the session (%d%s%.*s)",
                            e->code, e->data.len ? " " : "", STR_ARG(e->data));

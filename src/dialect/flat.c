@@ -75,6 +75,7 @@ const struct sink_ops flat_sink = {
     .refused = flat_on_refused,
     .bracket_done = flat_on_bracket_done,
     .end = pass_on_end,
+    .about = wsession_about,
 };
 
 void flat_message(struct wsession *w, const struct wmessage *m)

@@ -209,6 +209,7 @@ static const struct sink_ops sink = {
     .refused = on_refused,
     .bracket_done = on_bracket_done,
     .end = pass_on_end,
+    .about = wsession_about,
 };
 
 static const struct sink_variant variant = {

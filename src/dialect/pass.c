@@ -71,10 +71,12 @@ static void on_time(struct timer *t)
         begin_message(&b, "SESSION_EXPIRED", "token_expires");
         put_expiry(&b, ends_wall_ms(w));
         end_message(w, &b);
+        wsession_audit(w, EVENT_TYPE_SESSION_EXPIRED, "token_expires");
         arm(p);
     } else if (wsession_wall_ms(w) < ends_wall_ms(w)) {
         arm(p); // the wall clock was set back
     } else {
+        wsession_audit(w, EVENT_TYPE_SESSION_AUTH_REQUIRED, "token_expired");
         ws_close(w->ws, CLOSE_EXPIRED, "the token has expired");
     }
 }
@@ -129,8 +131,10 @@ static void change(struct wsession *w, struct principal *principal)
     buf_put(&l.message, STR(",\"topics\":["));
     session_set_principal(w->session, principal, on_lost, &l);
     buf_putc(&l.message, ']');
+    wsession_audit(w, EVENT_TYPE_AUTH_TOKEN_REFRESH, "token_refreshed");
     if (shrinks) {
         end_message(w, &l.message);
+        wsession_audit(w, EVENT_TYPE_SESSION_PERMISSION_CHANGED, "token_refreshed");
     } else {
         buf_fini(&l.message);
     }
@@ -143,10 +147,11 @@ static void change(struct wsession *w, struct principal *principal)
 void pass_on_end(void *sink, enum session_end why)
 {
     struct wsession *w = sink;
-    if (w->ws) {
+    bool revoked = why == SESSION_END_REVOKED;
+    if (w->ws && ws_is_open(w->ws)) {
+        wsession_audit(w, EVENT_TYPE_AUTH_LOGOUT, revoked ? "token_revoked" : "disconnected");
         ws_close(w->ws, CLOSE_REVOKED,
-                 why == SESSION_END_REVOKED ? "the token was revoked"
-                                            : "disconnected by an administrator");
+                 revoked ? "the token was revoked" : "disconnected by an administrator");
     }
 }
 

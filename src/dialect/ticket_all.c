@@ -286,6 +286,7 @@ static const struct sink_ops sink = {
     .refused = flat_on_refused,
     .bracket_done = on_bracket_done,
     .end = pass_on_end,
+    .about = wsession_about,
     .picks = picks,
     .wants = wants,
 };

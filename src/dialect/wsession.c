@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "dialect/pass.h"
+#include "hub/audit.h"
 #include "hub/realm.h"
 #include "net/conn.h"
 #include "net/metrics.h"
@@ -101,17 +102,41 @@ bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub
         wsession_unref(w);
         return false;
     }
+    struct net_addr peer = *http_peer(req);
     if (!ws_upgrade(req, choose_protocol(req), &socket_ops, w, &w->ws)) {
         session_free(w->session);
         w->session = NULL;
         wsession_unref(w);
         return false;
     }
+    w->peer = peer;
+    w->since_s = (uint32_t)(wsession_wall_ms(w) / 1000);
     session_set_port(w->session, ws_conn(w->ws));
     if (!pass_new(w, &w->pass)) {
         wsession_out_of_memory(w);
     }
+    wsession_audit(w, EVENT_TYPE_AUTH_LOGIN_SUCCESS, "token_accepted");
     return true;
+}
+
+void wsession_about(const void *sink, struct sink_about *ret)
+{
+    static const char *const names[] = {[VARIANT_NATIVE] = "native",
+                                        [VARIANT_DEPLOYMENT] = "deployment",
+                                        [VARIANT_TICKET] = "ticket",
+                                        [VARIANT_TICKETS] = "tickets"};
+    const struct wsession *w = sink;
+    *ret = (struct sink_about){.dialect = names[w->ops->variant->number],
+                               .since_wall_ms = (int64_t)w->since_s * 1000};
+    (void)net_addr_text(&w->peer, ret->address);
+}
+
+void wsession_audit(struct wsession *w, enum event_type type, const char *reason)
+{
+    struct audit *audit = w->hub->audit;
+    if (audit && w->session) {
+        audit->tell(audit, w->session, type, reason);
+    }
 }
 
 int64_t wsession_wall_ms(const struct wsession *w)

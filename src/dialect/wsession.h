@@ -18,9 +18,11 @@
 #include "dialect/frames.h"
 #include "http/request.h"
 #include "http/websocket.h"
+#include "hub/kind.h"
 #include "hub/session.h"
 #include "hub/sink.h"
 #include "hub/worker.h"
+#include "net/addr.h"
 #include "wire/json.h"
 
 // Numbers of the variants (hub/sink.h); below SINK_VARIANTS_MAX.
@@ -52,7 +54,10 @@ struct wsession {
     struct pass *pass;       // NULL: the session never expires
     unsigned refs;
     bool refreshing; // a new token is being checked
-    bool held;       // the dialect has more to say before the session goes on, see wsession_hold
+    // Who is at the other end, and since when.
+    struct net_addr peer;
+    uint32_t since_s;
+    bool held; // the dialect has more to say before the session goes on, see wsession_hold
 };
 
 // Answers the Upgrade. `w` is zeroed memory of the dialect's, which this takes: false, when the
@@ -83,6 +88,11 @@ void wsession_make_room(struct wsession *w);
 // Between events: the session waits, whatever the socket takes, until wsession_release.
 void wsession_hold(struct wsession *w);
 void wsession_release(struct wsession *w);
+
+// For sink_ops.
+void wsession_about(const void *sink, struct sink_about *ret);
+// What happened to the session's right to be here; nothing while authentication is off.
+void wsession_audit(struct wsession *w, enum event_type type, const char *reason);
 
 int64_t wsession_wall_ms(const struct wsession *w);
 uint64_t wsession_epoch(const struct wsession *w);

@@ -313,3 +313,16 @@ void session_tell_end(struct session *s, enum session_end why)
 {
     session_ops(s)->end(s->sink, why);
 }
+
+void session_each_topic(struct session *s, void (*fn)(void *ctx, struct str topic), void *ctx)
+{
+    const struct sub *subs = session_subs(s);
+    for (unsigned i = 0; i < s->subs_count; i++) {
+        fn(ctx, topic_name(subs[i].topic));
+    }
+}
+
+void session_about(const struct session *s, struct sink_about *ret)
+{
+    session_ops(s)->about(s->sink, ret);
+}

@@ -47,6 +47,9 @@ struct principal *session_principal(const struct session *s); // borrowed
 // that it was allowed by name and is no more are left at once, and told by `lost`.
 void session_set_principal(struct session *s, struct principal *p,
                            void (*lost)(void *ctx, struct str topic), void *ctx);
+// The topics it is on, in no order; one that is still to be joined is not among them.
+void session_each_topic(struct session *s, void (*fn)(void *ctx, struct str topic), void *ctx);
+void session_about(const struct session *s, struct sink_about *ret);
 // It is over for who it belongs to: tells the sink.
 void session_tell_end(struct session *s, enum session_end why);
 

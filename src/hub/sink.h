@@ -56,6 +56,13 @@ struct sink_snapshot {
         *tail; // the end of its log, up to the job's last line; NULL with no job
 };
 
+// What an administrator is shown of a session.
+struct sink_about {
+    const char *dialect; // "native"
+    int64_t since_wall_ms;
+    char address[64]; // of the client; empty when it is not known
+};
+
 enum session_end { SESSION_END_REVOKED, SESSION_END_DISCONNECTED };
 
 // Variants may share them.
@@ -72,6 +79,7 @@ struct sink_ops {
     void (*bracket_done)(void *sink, void *ref);
     // The session is over for who it belongs to: what is tied to it is to be ended soon.
     void (*end)(void *sink, enum session_end why);
+    void (*about)(const void *sink, struct sink_about *ret);
     // Both or neither. A sink that leaves out some events, of those it would get, as long as
     // `picks` says so of its position: until then its session reads by itself.
     bool (*picks)(void *sink, uint64_t position);

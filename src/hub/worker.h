@@ -10,12 +10,15 @@
 #include "hub/realm.h"
 #include "hub/token_check.h"
 
+struct audit;
+
 struct hub_worker {
     struct realm *realm;
     struct fanout *fanout;
     struct intake *intake; // answers come back on this worker's thread
     struct ask *ask;
     struct token_checker *checker; // NULL: authentication is off
+    struct audit *audit;           // the same
 };
 
 #endif

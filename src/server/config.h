@@ -35,7 +35,7 @@ struct config {
     config_uint server_workers, store_retention_hours, store_job_log_mb;
     struct str server_send, store_data, websocket_cors_origin;
     struct str auth_secret_file, auth_public_key_file, auth_jwks_file;
-    struct str auth_issuer, auth_audience, auth_cookie;
+    struct str auth_issuer, auth_audience, auth_cookie, auth_signing_key_file;
     config_uint auth_leeway_s;
     struct config_list auth_default_subscribe, auth_default_publish;
     config_bool websocket_enabled, auth_allow_remote_without_auth;

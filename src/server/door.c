@@ -1,28 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A worker's door: the tokens of its requests, and the sessions to be ended.
-#include <string.h>
-
+// A worker's door: the tokens of its requests.
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/httpd.h"
 #include "http/websocket.h"
-#include "hub/session.h"
 #include "server/credentials.h"
 #include "server/gate_int.h"
 
 #define CLOSE_UNAUTHORIZED 4401
-
-struct door {
-    struct list node; // in the gate's; under its lock
-    struct door_config cfg;
-    struct verifier *verifier;
-    struct principal *anyone; // while authentication is off
-    struct token_checker checker;
-    unsigned under_way; // questions not answered yet
-    bool closed;
-};
 
 // --- principals ---
 
@@ -201,68 +188,6 @@ void door_refuse_upgrade(void *door, struct http_request *req)
     }
 }
 
-// --- sessions to be ended ---
-
-// A notice on its way to one door.
-struct delivery {
-    struct mail mail;
-    struct door *door;
-    struct notice notice;
-    unsigned ended;
-    char user[];
-};
-
-static void judge(void *ctx, struct session *s)
-{
-    struct delivery *v = ctx;
-    const struct notice *n = &v->notice;
-    const struct principal *p = session_principal(s);
-    const struct token *t = principal_ctx(p);
-    struct str user = principal_user_id(p);
-    bool fits;
-    if (n->why == SESSION_END_REVOKED) {
-        int64_t wall_ms = loop_now(v->door->cfg.loop).wall_ms;
-        fits = t && verifier_is_revoked(v->door->verifier, t, wall_ms);
-    } else {
-        fits = (!n->user.p || (user.p && str_eq(user, n->user))) &&
-               (n->session_id == 0 || n->session_id == session_id(s));
-    }
-    if (fits) {
-        session_tell_end(s, n->why);
-        v->ended++;
-    }
-}
-
-static void deliver(struct mail *m)
-{
-    struct delivery *v = CONTAINER_OF(m, struct delivery, mail);
-    struct door *d = v->door;
-    if (!d->closed) {
-        fanout_each(d->cfg.fanout, judge, v);
-        metrics_add(d->cfg.metrics, METRIC_SESSIONS_ENDED, v->ended);
-    }
-    mem_free(v);
-}
-
-void gate_tell_doors(struct gate *g, const struct notice *n)
-{
-    pthread_mutex_lock(&g->lock);
-    LIST_FOREACH(node, &g->doors)
-    {
-        struct door *d = LIST_ENTRY(node, struct door, node);
-        struct delivery *v = mem_alloc(sizeof(*v) + n->user.len + 1);
-        *v = (struct delivery){.mail = {.run = deliver}, .door = d, .notice = *n};
-        if (n->user.p) {
-            memcpy(v->user, n->user.p, n->user.len);
-            v->notice.user = str_make(v->user, n->user.len);
-        }
-        if (!loop_post_take(d->cfg.loop, &v->mail)) {
-            mem_free(v); // its worker has ended
-        }
-    }
-    pthread_mutex_unlock(&g->lock);
-}
-
 // --- life ---
 
 struct door *door_new(const struct door_config *cfg)
@@ -283,22 +208,27 @@ void door_free(struct door *d)
     if (!d) {
         return;
     }
-    ASSERT(d->under_way == 0 && d->closed);
+    ASSERT(d->under_way == 0 && d->visits == 0);
+    pthread_mutex_lock(&d->cfg.gate->lock);
+    list_del(&d->node);
+    pthread_mutex_unlock(&d->cfg.gate->lock);
     principal_unref(d->anyone);
     mem_free(d);
 }
 
-bool door_is_idle(const struct door *d)
+bool door_is_idle(struct door *d)
 {
-    return d->under_way == 0;
+    pthread_mutex_lock(&d->cfg.gate->lock);
+    bool visited = d->visits > 0;
+    pthread_mutex_unlock(&d->cfg.gate->lock);
+    return d->under_way == 0 && !visited;
 }
 
 void door_close(struct door *d)
 {
     pthread_mutex_lock(&d->cfg.gate->lock);
-    list_del(&d->node);
-    pthread_mutex_unlock(&d->cfg.gate->lock);
     d->closed = true;
+    pthread_mutex_unlock(&d->cfg.gate->lock);
 }
 
 struct token_checker *door_checker(struct door *d)

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "server/gate_int.h"
+#include "server/issuer.h"
 
 // The spans of the configuration end with a NUL.
 static const char *file_of(struct str path)
@@ -52,14 +53,28 @@ int gate_new(const struct config *c, struct gate **ret, struct config_fault *fau
     struct policy_spec spec = spec_of(c);
     struct gate *g = mem_alloc(sizeof(*g));
     g->config = c;
+    g->issuer = issuer_new(c);
     list_init(&g->doors);
     pthread_mutex_init(&g->lock, NULL);
     if (!spec.files.secret && !spec.files.pem && !spec.files.jwks) {
+        if (file_of(c->auth_signing_key_file)) {
+            gate_free(g);
+            (void)snprintf(fault->text, sizeof(fault->text),
+                           "auth.signing_key_file: name what tokens are checked with, too: "
+                           "auth.secret_file, auth.public_key_file or auth.jwks_file");
+            return -E_BAD_REQUEST;
+        }
         *ret = g;
         return 0;
     }
     struct policy *policy;
     int err = load_policy(c, &policy, fault);
+    if (!err) {
+        err = issuer_load(g->issuer, policy, fault);
+        if (err) {
+            policy_unref(policy);
+        }
+    }
     if (err) {
         gate_free(g);
         return err;
@@ -82,6 +97,7 @@ void gate_free(struct gate *g)
     if (g->verifier) {
         verifier_stop(g->verifier);
     }
+    issuer_free(g->issuer);
     pthread_mutex_destroy(&g->lock);
     mem_free(g);
 }
@@ -91,14 +107,26 @@ bool gate_is_on(const struct gate *g)
     return g->verifier != NULL;
 }
 
+struct issuer *gate_issuer(struct gate *g)
+{
+    return g->issuer;
+}
+
 int gate_reload(struct gate *g, struct config_fault *fault)
 {
     struct policy *policy;
-    int err = g->verifier ? load_policy(g->config, &policy, fault) : 0;
-    if (!err && g->verifier) {
-        verifier_set_policy(g->verifier, policy);
-        policy_unref(policy);
+    if (!g->verifier) {
+        return 0;
     }
+    int err = load_policy(g->config, &policy, fault);
+    if (err) {
+        return err;
+    }
+    err = issuer_load(g->issuer, policy, fault);
+    if (!err) {
+        verifier_set_policy(g->verifier, policy);
+    }
+    policy_unref(policy);
     return err;
 }
 
@@ -107,16 +135,11 @@ int gate_revoke(struct gate *g, const struct revocation *r, int64_t wall_ms)
     if (!g->verifier) {
         return -E_UNAVAILABLE;
     }
-    int err = verifier_revoke(g->verifier, r, wall_ms);
-    if (!err) {
-        gate_tell_doors(g, &(struct notice){.why = SESSION_END_REVOKED});
-    }
-    return err;
+    return verifier_revoke(g->verifier, r, wall_ms);
 }
 
-void gate_end_sessions(struct gate *g, const struct gate_sessions *which)
+bool gate_is_revoked(struct gate *g, const struct principal *p, int64_t wall_ms)
 {
-    gate_tell_doors(g, &(struct notice){.why = SESSION_END_DISCONNECTED,
-                                        .user = which->user,
-                                        .session_id = which->session_id});
+    const struct token *t = principal_ctx(p);
+    return t && g->verifier && verifier_is_revoked(g->verifier, t, wall_ms);
 }

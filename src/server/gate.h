@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "http/request.h"
 #include "hub/fanout.h"
-#include "hub/sink.h"
+#include "hub/principal.h"
 #include "hub/token_check.h"
 #include "net/loop.h"
 #include "net/metrics.h"
@@ -26,20 +26,16 @@ struct door;
 int gate_new(const struct config *c, struct gate **ret, struct config_fault *fault) MUST_CHECK;
 void gate_free(struct gate *g); // its doors first; accepts NULL
 bool gate_is_on(const struct gate *g);
+struct issuer *gate_issuer(struct gate *g); // without a key when authentication is off
 // Reads the keys again. From then on tokens of keys that are gone are refused; sessions that are
 // open go on. On failure everything stays as it was. The main thread.
 int gate_reload(struct gate *g, struct config_fault *fault) MUST_CHECK;
-// Any thread. From now on such tokens are refused and their sessions ended. -E_BAD_REQUEST,
-// -E_LIMIT, -E_NO_MEMORY.
+// Any thread. From now on such tokens are refused; the sessions that they opened are the caller's
+// matter (gate_is_revoked). -E_BAD_REQUEST, -E_LIMIT, -E_NO_MEMORY, -E_UNAVAILABLE: authentication
+// is off.
 int gate_revoke(struct gate *g, const struct revocation *r, int64_t wall_ms) MUST_CHECK;
-
-// Which sessions; all that is named must fit.
-struct gate_sessions {
-    struct str user;     // p = NULL: any
-    uint64_t session_id; // 0: any
-};
-// Any thread. Ends them on all workers, soon.
-void gate_end_sessions(struct gate *g, const struct gate_sessions *which);
+// Any thread. Was the token of this principal revoked?
+bool gate_is_revoked(struct gate *g, const struct principal *p, int64_t wall_ms);
 
 struct door_config {
     struct gate *gate;
@@ -48,12 +44,13 @@ struct door_config {
     struct fanout *fanout;
 };
 
-// A worker's, on its thread. Life: door_new before it, door_close after it while the loop and the
-// fanout are still there, door_free (accepts NULL) when the loop is gone.
+// A worker's, on its thread, but for door_new and door_free, which come before and after it.
 struct door *door_new(const struct door_config *cfg);
+void door_free(struct door *d); // idle; accepts NULL
+// From now on nobody visits its sessions.
 void door_close(struct door *d);
-void door_free(struct door *d);
-bool door_is_idle(const struct door *d); // no token is being checked
+// Nothing is under way that the worker must wait for.
+bool door_is_idle(struct door *d);
 // For httpd_config; the context is the door.
 int door_authenticate(void *door, struct http_request *req, void **ret_principal);
 void door_principal_unref(void *principal);

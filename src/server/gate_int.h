@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Between gate.c and door.c.
+// Between gate.c, door.c and visit.c.
 #ifndef CLAIRON_SERVER_GATE_INT_H
 #define CLAIRON_SERVER_GATE_INT_H
 
@@ -12,18 +12,22 @@
 struct gate {
     const struct config *config;
     struct verifier *verifier; // NULL: authentication is off
+    struct issuer *issuer;
     pthread_mutex_t lock;
     struct list doors; // struct door.node
 };
 
-// What every door is to end: sessions whose token is revoked, or those that fit.
-struct notice {
-    enum session_end why;
-    struct str user;     // p = NULL: any
-    uint64_t session_id; // 0: any
+struct door {
+    struct list node; // in the gate's
+    // Under the gate's lock.
+    unsigned visits; // on their way to here
+    bool closed;     // no more visits
+    // The worker's own.
+    struct door_config cfg;
+    struct verifier *verifier;
+    struct principal *anyone; // while authentication is off
+    struct token_checker checker;
+    unsigned under_way; // questions not answered yet
 };
-
-// door.c. Copies the notice for each door.
-void gate_tell_doors(struct gate *g, const struct notice *n);
 
 #endif

@@ -15,9 +15,12 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "http/origin.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "server/admin.h"
+#include "server/audit.h"
 #include "server/config.h"
 #include "server/engine.h"
 #include "server/pages.h"
@@ -37,6 +40,7 @@ struct server {
     struct metrics_table *metrics;
     struct origin_policy *origins;
     struct gate *gate;
+    struct audit_tokens *audit_tokens; // NULL: authentication is off
     enum send_mode send;
     struct status status;
     struct worker *workers[WORKERS_MAX];
@@ -234,6 +238,11 @@ static int start_engine(struct server *s, unsigned workers)
     if (fault[0]) {
         log_warn("store.opened", "%s", fault);
     }
+    err = admin_load_revocations(s->engine, s->gate);
+    if (err) { // to serve without them would let in who was shut out
+        (void)snprintf(fault, sizeof(fault), "revocations can't be read: %s", err_text(err));
+        return complain(fault);
+    }
     return 0;
 }
 
@@ -259,6 +268,11 @@ static int start_workers(struct server *s, unsigned workers)
     s->status.engine = s->engine;
     s->status.metrics = s->metrics;
     s->status.auth_enabled = gate_is_on(s->gate);
+    if (gate_is_on(s->gate)) {
+        struct hash_key key;
+        random_bytes(&key, sizeof(key));
+        s->audit_tokens = audit_tokens_new(&key);
+    }
     s->status.websocket_enabled = s->config.websocket_enabled;
     s->status.started_mono_ms = clock_now().mono_ms;
     struct accept_target *targets[WORKERS_MAX];
@@ -268,6 +282,7 @@ static int start_workers(struct server *s, unsigned workers)
                                     .index = i,
                                     .origins = s->origins,
                                     .gate = s->gate,
+                                    .audit_tokens = s->audit_tokens,
                                     .config = &s->config,
                                     .send = s->send,
                                     .status = &s->status};
@@ -403,6 +418,7 @@ static void server_fini(struct server *s)
     metrics_table_free(s->metrics);
     origin_policy_free(s->origins);
     gate_free(s->gate);
+    audit_tokens_free(s->audit_tokens);
     config_fini(&s->config);
     if (s->signals.fd > 0) {
         (void)close(s->signals.fd);

@@ -16,6 +16,8 @@
 #include "ingest/ingest.h"
 #include "net/loop.h"
 #include "net/sender.h"
+#include "server/admin.h"
+#include "server/audit.h"
 #include "server/pace.h"
 #include "server/pages.h"
 
@@ -37,6 +39,7 @@ struct worker {
     struct router *router;
     struct metrics *metrics;
     struct door *door;
+    struct admin admin;
     struct hub_worker hub;
     struct intake intake;
     struct ask ask;
@@ -295,9 +298,16 @@ struct worker *worker_new(const struct worker_config *cfg)
     w->door = door_new(&(struct door_config){
         .gate = cfg->gate, .loop = w->loop, .metrics = w->metrics, .fanout = w->hub.fanout});
     w->hub.checker = door_checker(w->door);
+    if (cfg->audit_tokens) {
+        w->hub.audit = audit_new(&(struct audit_config){
+            .hub = &w->hub, .tokens = cfg->audit_tokens, .metrics = w->metrics, .loop = w->loop});
+    }
+    w->admin =
+        (struct admin){.hub = &w->hub, .door = w->door, .gate = cfg->gate, .engine = cfg->engine};
     w->router = router_new();
     dialect_routes(w->router, &w->hub);
     ingest_routes(w->router, &w->hub);
+    admin_routes(w->router, &w->admin);
     pages_routes(w->router, cfg->status);
     w->limits = http_limits_of(&cfg->config->limits);
     w->httpd = httpd_new(&(struct httpd_config){.loop = w->loop,
@@ -381,6 +391,7 @@ static void do_stop(struct mail *m)
 {
     struct worker *w = CONTAINER_OF(m, struct worker, stop_mail);
     stop_accepting(w);
+    door_close(w->door);
     httpd_close_all(w->httpd);
     timer_init(&w->stop_timer, stop_when_idle);
     loop_timer_after(w->loop, &w->stop_timer, 0);
@@ -400,7 +411,6 @@ void worker_free(struct worker *w)
     if (!w) {
         return;
     }
-    door_close(w->door);
     httpd_free(w->httpd);
     router_free(w->router);
     loop_hook_del(&w->hook);
@@ -408,6 +418,7 @@ void worker_free(struct worker *w)
     sender_free(w->sender);
     loop_free(w->loop);
     door_free(w->door);
+    audit_free(w->hub.audit);
     mem_free(w);
 }
 

@@ -19,6 +19,7 @@ struct worker_config {
     unsigned index;
     const struct origin_policy *origins;
     struct gate *gate;
+    struct audit_tokens *audit_tokens; // NULL: authentication is off
     const struct config *config;
     enum send_mode send;
     const struct status *status; // for /health
