@@ -84,7 +84,7 @@ static bool read_times(struct http_request *req, struct json_val body, struct st
 static bool read_revocation(struct http_request *req, struct store_revocation *ret)
 {
     struct json_val body;
-    if (!body_is_fine(req) || !body_json(req, &body)) {
+    if (!body_json(req, &body)) {
         return false;
     }
     struct json_val jti = json_get(body, "jti"), user = json_get(body, "user");

@@ -82,7 +82,7 @@ static bool read_ttl(struct http_request *req, struct json_val body, uint64_t *r
 static bool read_issue(struct http_request *req, struct issue *ret)
 {
     struct json_val body;
-    if (!body_is_fine(req) || !body_json(req, &body)) {
+    if (!body_json(req, &body)) {
         return false;
     }
     if (body.type != JSON_OBJECT) {
