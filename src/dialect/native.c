@@ -149,7 +149,7 @@ static void on_snapshot(void *sink, const struct sink_snapshot *snapshot)
     struct native *n = sink;
     struct buf b;
     buf_init(&b, (size_t)2 * LIMIT_BODY_BYTES);
-    native_put_snapshot(&b, snapshot, wsession_epoch(&n->base));
+    sink_snapshot_put_json(&b, snapshot, wsession_epoch(&n->base));
     wsession_send(&n->base, &b);
     buf_fini(&b);
     wsession_make_room(&n->base);

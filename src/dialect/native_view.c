@@ -63,33 +63,6 @@ void native_put_unsubscribed(struct buf *b, const struct native_answer *a)
     put_ref_and_end(b, a->ref);
 }
 
-static void put_job(struct buf *b, const struct sink_snapshot *s, uint64_t epoch)
-{
-    job_put_json_open(b, s->job, epoch);
-    buf_put(b, STR(",\"log\":["));
-    for (unsigned i = 0; i < s->tail->count; i++) {
-        if (i > 0) {
-            buf_putc(b, ',');
-        }
-        joblog_put_json(b, &s->tail->lines[i]);
-    }
-    buf_put(b, STR("]}"));
-}
-
-void native_put_snapshot(struct buf *b, const struct sink_snapshot *s, uint64_t epoch)
-{
-    buf_put(b, STR("{\"type\":\"snapshot\""));
-    flat_put_text(b, "topic", s->topic);
-    buf_put(b, STR(",\"data\":"));
-    if (s->job) {
-        put_job(b, s, epoch);
-    } else {
-        buf_put(b, STR("null"));
-    }
-    flat_put_cursor(b, "cursor", epoch, s->cursor);
-    buf_putc(b, '}');
-}
-
 void native_put_published(struct buf *b, const struct submit *s, struct str ref)
 {
     ASSERT(s->count == 1);

@@ -34,7 +34,6 @@ void native_put_subscribed(struct buf *b, const struct native_answer *a);
 void native_put_caught_up(struct buf *b, const struct native_answer *a);
 void native_put_unsubscribed(struct buf *b, const struct native_answer *a);
 
-void native_put_snapshot(struct buf *b, const struct sink_snapshot *s, uint64_t epoch);
 // The answer to a message of the client's that was taken.
 void native_put_published(struct buf *b, const struct submit *s, struct str ref);
 // `members`: what history_ask gave.

@@ -84,7 +84,7 @@ static void a_snapshot_is_a_job_or_nothing(void **state)
     (void)state;
     struct sink_snapshot s = {.topic = STR("job:j"), .cursor = 9};
     struct buf b = fresh();
-    native_put_snapshot(&b, &s, VIEW_EPOCH);
+    sink_snapshot_put_json(&b, &s, VIEW_EPOCH);
     expect(&b,
            "{\"type\":\"snapshot\",\"topic\":\"job:j\",\"data\":null,\"cursor\":" VIEW_C("9") "}");
 
@@ -98,7 +98,7 @@ static void a_snapshot_is_a_job_or_nothing(void **state)
     s.job = j;
     s.tail = &tail;
     b = fresh();
-    native_put_snapshot(&b, &s, VIEW_EPOCH);
+    sink_snapshot_put_json(&b, &s, VIEW_EPOCH);
     struct json_val v;
     size_t offset;
     assert_int_equal(json_parse(buf_str(&b), 64, &v, &offset), 0);

@@ -36,9 +36,9 @@ void wsession_unref(struct wsession *w)
 
 static void on_closed(struct ws *ws, void *arg, int code)
 {
-    (void)ws;
     (void)code;
     struct wsession *w = arg;
+    metrics_add(ws_metrics(ws), METRIC_CLIENTS, -1);
     struct session *s = w->session;
     pass_free(w->pass);
     w->pass = NULL;
@@ -112,6 +112,7 @@ bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub
     w->peer = peer;
     w->since_s = (uint32_t)(wsession_wall_ms(w) / 1000);
     session_set_port(w->session, ws_conn(w->ws));
+    metrics_add(ws_metrics(w->ws), METRIC_CLIENTS, 1);
     if (!pass_new(w, &w->pass)) {
         wsession_out_of_memory(w);
     }

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "dialect/frames.h"
+#include "dialect/variants.h"
 #include "http/request.h"
 #include "http/websocket.h"
 #include "hub/kind.h"
@@ -24,9 +25,6 @@
 #include "hub/worker.h"
 #include "net/addr.h"
 #include "wire/json.h"
-
-// Numbers of the variants (hub/sink.h); below SINK_VARIANTS_MAX.
-enum variant { VARIANT_NATIVE, VARIANT_DEPLOYMENT, VARIANT_TICKET, VARIANT_TICKETS };
 
 struct wsession;
 

@@ -336,6 +336,15 @@ static void on_drained(struct conn *c UNUSED, void *arg)
     }
 }
 
+static void on_blocked(struct conn *c UNUSED, void *arg)
+{
+    struct http_conn *hc = arg;
+    struct http_request *req = hc->req;
+    if (req && req->ops && req->ops->on_blocked) {
+        req->ops->on_blocked(req, req->ops_arg);
+    }
+}
+
 void httpd_conn_over(struct httpd *h)
 {
     h->conns_count--;
@@ -364,6 +373,7 @@ static const struct conn_ops http_conn_ops = {
     .on_eof = on_eof,
     .on_hangup = on_hangup,
     .on_drained = on_drained,
+    .on_blocked = on_blocked,
     .on_closed = on_closed,
 };
 
@@ -457,8 +467,11 @@ void httpd_drain(struct httpd *h, int ws_code)
     LIST_FOREACH(node, &h->conns)
     {
         struct http_conn *hc = LIST_ENTRY(node, struct http_conn, node);
+        struct http_request *req = hc->req;
         if (hc->phase == HTTP_IDLE) {
             http_conn_over(hc);
+        } else if (hc->phase == HTTP_HANDLING && req->ops && req->ops->on_drain) {
+            req->ops->on_drain(req, req->ops_arg);
         }
     }
     websockets_close(h, ws_code, "The hub is going away.");

@@ -56,8 +56,8 @@ void httpd_accept(struct httpd *h, const struct accepted *a);
 void http_authenticated_take(struct http_request *req, int err, void *principal);
 
 // From now on: idle connections are closed, answers say `Connection: close`, streams and requests
-// with on_abort under way are left to their handlers, WebSockets are closed with `ws_code` (1001 or
-// 1012).
+// with on_abort under way are left to their handlers (on_drain), WebSockets are closed with
+// `ws_code` (1001 or 1012).
 void httpd_drain(struct httpd *h, int ws_code);
 // Closes everything that is left, at once.
 void httpd_close_all(struct httpd *h);

@@ -262,13 +262,8 @@ void http_reply_error_with(struct http_request *req, int err, const char *messag
 
 // ---- Streams ----
 
-void http_stream_begin(struct http_request *req, int status, const char *content_type)
+static void begin_stream(struct http_request *req, int status, const char *content_type)
 {
-    if (!may_reply(req)) {
-        return;
-    }
-    req->chunked = req->head->head.minor > 0;
-    req->keep_alive = !must_close(req) && req->chunked;
     struct answer a = {.status = status,
                        .content_type = content_type,
                        .chunked = req->chunked,
@@ -281,6 +276,25 @@ void http_stream_begin(struct http_request *req, int status, const char *content
         finish(req);
     } else if (req->hc->left) {
         conn_close(req->hc->conn); // nobody waits for what comes
+    }
+}
+
+void http_stream_begin(struct http_request *req, int status, const char *content_type)
+{
+    if (may_reply(req)) {
+        req->chunked = req->head->head.minor > 0;
+        req->keep_alive = !must_close(req) && req->chunked;
+        begin_stream(req, status, content_type);
+    }
+}
+
+void http_stream_begin_shared(struct http_request *req, int status, const char *content_type)
+{
+    if (may_reply(req)) {
+        req->chunked = false;
+        req->keep_alive = false;
+        conn_take_runs(req->hc->conn, true);
+        begin_stream(req, status, content_type);
     }
 }
 
@@ -309,6 +323,7 @@ void http_stream_end(struct http_request *req)
     if (req->chunked) {
         conn_write(req->hc->conn, HTTP1_LAST_CHUNK);
     }
+    conn_take_runs(req->hc->conn, false);
     finish(req);
 }
 

@@ -147,6 +147,11 @@ struct str http_query(const struct http_request *req, const char *name)
     return url_query_get(&req->query, name);
 }
 
+const struct url_query *http_query_all(const struct http_request *req)
+{
+    return &req->query;
+}
+
 struct str http_header(const struct http_request *req, const char *name)
 {
     return http1_field(&req->head->head, name);
@@ -199,6 +204,11 @@ void http_request_watch(struct http_request *req, const struct http_request_ops 
     if (ops->on_abort && req->hc && req->hc->left) {
         conn_close(req->hc->conn); // it left before; on_abort comes at the end of the turn
     }
+}
+
+struct conn *http_conn(const struct http_request *req)
+{
+    return req->hc ? req->hc->conn : NULL;
 }
 
 bool http_is_blocked(const struct http_request *req)

@@ -37,6 +37,7 @@ struct str http_path(const struct http_request *req); // decoded, without a slas
 struct str http_param(const struct http_request *req, const char *name);
 // Last query parameter of that name, decoded; p = NULL when absent.
 struct str http_query(const struct http_request *req, const char *name);
+const struct url_query *http_query_all(const struct http_request *req); // for repeated ones
 struct str http_header(const struct http_request *req,
                        const char *name);                           // first of that name; p = NULL
 const struct http1_head *http_head(const struct http_request *req); // for lists and repeated fields
@@ -59,6 +60,11 @@ struct http_request_ops {
     // finished. With this set the connection is closed as soon as the peer shuts its side; without
     // it a short request is still answered. May be NULL.
     void (*on_abort)(struct http_request *req, void *arg);
+    // Streams: the socket took less of a run than it was given (conn_send_run). Once until
+    // on_drained. May be NULL.
+    void (*on_blocked)(struct http_request *req, void *arg);
+    // The server is going away: answer soon, or end the stream. May be NULL.
+    void (*on_drain)(struct http_request *req, void *arg);
     // Streams: all that was written is sent, after http_is_blocked was true or http_want_drained.
     // May be NULL.
     void (*on_drained)(struct http_request *req, void *arg);
@@ -87,6 +93,11 @@ void http_reply_error_with(struct http_request *req, int err, const char *messag
 // An answer of unknown length: chunked, or until close for HTTP/1.0. What is written in one turn
 // goes out together.
 void http_stream_begin(struct http_request *req, int status, const char *content_type);
+// A stream that ends with its connection and not before, whatever the version: what many share can
+// be handed to http_conn as runs.
+void http_stream_begin_shared(struct http_request *req, int status, const char *content_type);
+// Good until on_abort, or the end of the answer. NULL: it is gone.
+struct conn *http_conn(const struct http_request *req);
 void http_stream_write(struct http_request *req, struct str bytes);
 void http_stream_end(struct http_request *req);
 // Breaks a stream off, so that the client sees that it is not whole; or drops a request without any

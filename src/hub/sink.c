@@ -3,6 +3,8 @@
 #include "hub/sink.h"
 
 #include "def/limits.h"
+#include "hub/joblog.h"
+#include "wire/cursor.h"
 
 // Of one event: more than the data limit says, since they are escaped and cut by line.
 #define FRAMES_BYTES_MAX ((size_t)32 * LIMIT_BODY_BYTES)
@@ -25,4 +27,32 @@ void sink_scratch_done(struct buf *scratch)
     if (scratch->failed || scratch->cap > SCRATCH_KEPT) {
         buf_fini(scratch);
     }
+}
+
+static void put_job(struct buf *b, const struct sink_snapshot *s, uint64_t epoch)
+{
+    job_put_json_open(b, s->job, epoch);
+    buf_put(b, STR(",\"log\":["));
+    for (unsigned i = 0; i < s->tail->count; i++) {
+        if (i > 0) {
+            buf_putc(b, ',');
+        }
+        joblog_put_json(b, &s->tail->lines[i]);
+    }
+    buf_put(b, STR("]}"));
+}
+
+void sink_snapshot_put_json(struct buf *b, const struct sink_snapshot *s, uint64_t epoch)
+{
+    buf_put(b, STR("{\"type\":\"snapshot\",\"topic\":"));
+    buf_put_json(b, s->topic);
+    buf_put(b, STR(",\"data\":"));
+    if (s->job) {
+        put_job(b, s, epoch);
+    } else {
+        buf_put(b, STR("null"));
+    }
+    buf_put(b, STR(",\"cursor\":\""));
+    cursor_put(b, (struct cursor){.epoch = epoch, .id = s->cursor});
+    buf_put(b, STR("\"}"));
 }

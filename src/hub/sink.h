@@ -65,6 +65,9 @@ struct sink_about {
 
 enum session_end { SESSION_END_REVOKED, SESSION_END_DISCONNECTED };
 
+// The snapshot object, the same everywhere: {"type":"snapshot","topic","data":JOB|null,"cursor"}.
+void sink_snapshot_put_json(struct buf *b, const struct sink_snapshot *s, uint64_t epoch);
+
 // Variants may share them.
 struct sink_ops {
     // A bracket: subscribed for each topic, gaps and snapshots in the order asked, events,

@@ -17,6 +17,8 @@ struct hub_worker {
     struct fanout *fanout;
     struct intake *intake; // answers come back on this worker's thread
     struct ask *ask;
+    const struct str *channels; // that a channel client is on without asking
+    unsigned channels_count;
     struct token_checker *checker; // NULL: authentication is off
     struct audit *audit;           // the same
 };

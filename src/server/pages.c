@@ -28,7 +28,7 @@ static void handle_health(struct http_request *req, void *ctx)
              (long long)((http_now(req).mono_ms - s->started_mono_ms) / 1000));
     buf_putf(&b, ",\"websocket\":{\"enabled\":%s,\"connected_clients\":%lld}",
              s->websocket_enabled ? "true" : "false",
-             (long long)metrics_sum(s->metrics, METRIC_SESSIONS));
+             (long long)metrics_sum(s->metrics, METRIC_CLIENTS));
     buf_putf(&b, ",\"auth\":{\"enabled\":%s,\"remote_without_auth\":%s}}",
              s->auth_enabled ? "true" : "false", s->remote_without_auth ? "true" : "false");
     http_reply_json(req, fault ? 503 : 200, buf_str(&b));

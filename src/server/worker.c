@@ -304,6 +304,8 @@ struct worker *worker_new(const struct worker_config *cfg)
     }
     w->admin =
         (struct admin){.hub = &w->hub, .door = w->door, .gate = cfg->gate, .engine = cfg->engine};
+    w->hub.channels = cfg->config->channels_default.items;
+    w->hub.channels_count = cfg->config->channels_default.count;
     w->router = router_new();
     dialect_routes(w->router, &w->hub);
     ingest_routes(w->router, &w->hub);

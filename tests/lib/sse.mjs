@@ -53,7 +53,7 @@ export class SseClient {
       this.inbox.push({ comment: line.slice(1).trimStart() });
       return;
     }
-    const [, name, value] = /^([^:]*):? ?(.*)$/.exec(line);
+    const [, name, value] = /^([^:]*):? ?([^]*)$/.exec(line);
     if (name === 'data' && 'data' in this.pending) {
       this.pending.data += `\n${value}`;
     } else {
