@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "def/limits.h"
+#include "hub/audit.h"
 
 // More than a connection can be on, so that each of the rest gets its own refusal.
 #define NAMED_MAX (LIMIT_TOPICS_PER_SESSION + 1)
@@ -74,4 +75,18 @@ int asked_topics(struct http_request *req, const struct hub_worker *hub,
         ret->count = l.count;
     }
     return err;
+}
+
+void asked_about(const struct http_request *req, const char *dialect, int64_t since_wall_ms,
+                 struct sink_about *ret)
+{
+    *ret = (struct sink_about){.dialect = dialect, .since_wall_ms = since_wall_ms};
+    (void)net_addr_text(http_peer(req), ret->address);
+}
+
+void asked_audit(const struct hub_worker *hub, const struct session *s)
+{
+    if (hub->audit) {
+        hub->audit->tell(hub->audit, s, EVENT_TYPE_AUTH_LOGIN_SUCCESS, "token_accepted");
+    }
 }

@@ -38,6 +38,7 @@ struct poll {
     struct buf events; // JSON objects, commas between
     uint64_t last_id;  // of the events; 0: there is none
     uint64_t cursor;   // C of the bracket, once it is over
+    int64_t since_wall_ms;
 };
 
 // --- events: a run is made of records, an id and a length before each JSON text ---
@@ -207,6 +208,12 @@ static void on_end(void *sink, enum session_end why)
     refuse(sink, -E_UNAUTHORIZED, NULL);
 }
 
+static void on_about(const void *sink, struct sink_about *ret)
+{
+    const struct poll *p = sink;
+    asked_about(p->req, "poll", p->since_wall_ms, ret);
+}
+
 static const struct sink_ops ops = {
     .subscribed = on_subscribed,
     .snapshot = on_snapshot,
@@ -215,6 +222,7 @@ static const struct sink_ops ops = {
     .refused = on_refused,
     .bracket_done = on_bracket_done,
     .end = on_end,
+    .about = on_about,
 };
 
 static const struct sink_variant variant = {
@@ -293,6 +301,8 @@ static void open_poll(struct http_request *req, void *ctx)
     loop_task_init(&p->task, on_task);
     session_set_port(p->session, p);
     http_request_watch(req, &request_ops, p);
+    p->since_wall_ms = http_now(req).wall_ms;
+    asked_audit(hub, p->session);
     loop_timer_after(http_loop(req), &p->timer, timeout_ms);
     if (session_subscribe(p->session, &sub) != 0) {
         refuse(p, -E_NO_MEMORY, NULL);

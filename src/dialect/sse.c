@@ -38,6 +38,7 @@ struct sse {
     bool named; // events carry their type
     bool caught_up;
     uint64_t told; // where the client's cursor stands
+    int64_t since_wall_ms;
 };
 
 // --- blocks ---
@@ -237,6 +238,12 @@ static void on_end(void *sink, enum session_end why)
     end(sink);
 }
 
+static void on_about(const void *sink, struct sink_about *ret)
+{
+    const struct sse *s = sink;
+    asked_about(s->req, "sse", s->since_wall_ms, ret);
+}
+
 static const struct sink_ops ops = {
     .subscribed = on_subscribed,
     .snapshot = on_snapshot,
@@ -245,6 +252,7 @@ static const struct sink_ops ops = {
     .refused = on_refused,
     .bracket_done = on_bracket_done,
     .end = on_end,
+    .about = on_about,
 };
 
 static const struct sink_variant named = {
@@ -357,6 +365,8 @@ static void open_sse(struct http_request *req, void *ctx)
     loop_task_init(&s->task, on_over);
     session_set_port(s->session, http_conn(req));
     http_request_watch(req, &request_ops, s);
+    s->since_wall_ms = http_now(req).wall_ms;
+    asked_audit(hub, s->session);
     arm(s);
     if (session_subscribe(s->session, &sub) != 0) {
         refuse(s, -E_NO_MEMORY, NULL);

@@ -162,6 +162,22 @@ test('streams end when the hub goes away, and are not counted as sockets', async
   await sse.waitClosed();
 });
 
+test('administrators see streams and polls among the connections, and end them', async (t) => {
+  const hub = await startHub({ t, config: authConfig() });
+  const admin = { token: token({ role: 'admin' }) };
+  const rights = { token: token({ sub: 'ann', subscribe: ['a'] }) };
+  const sse = await hub.sse('/api/events?topic=a', rights);
+  const { cursor } = (await hub.get('/api/poll?topic=a', rights)).json;
+  const poll = hub.get(`/api/poll?topic=a&since=${cursor}`, rights);
+  const list = async () => (await hub.get('/api/v1/connections', admin)).json.items;
+  await until(async () => (await list()).length === 2, 'both to be there');
+  assert.deepEqual((await list()).map(({ user_id: user, dialect, address }) => [user, dialect, address]).sort(),
+    [['ann', 'poll', '127.0.0.1'], ['ann', 'sse', '127.0.0.1']]);
+  await hub.post('/api/v1/users/ann/disconnect', {}, admin);
+  await sse.waitClosed();
+  assert.equal((await poll).status, 401);
+});
+
 test('the same cursor by every door', async (t) => {
   const hub = await startHub({ t });
   const ids = [];
