@@ -170,6 +170,11 @@ static bool judge_type(struct http_request *req)
 bool http_let_in(struct http_request *req, int err)
 {
     const struct httpd_config *cfg = &req->hc->httpd->cfg;
+    const struct route *route = req->match.route;
+    if (err == -E_UNAUTHORIZED && route->unauthorized) {
+        route->unauthorized(req, route->ctx);
+        return false;
+    }
     if (err == -E_UNAUTHORIZED && req->match.route->kind == ROUTE_UPGRADE &&
         cfg->unauthorized_upgrade && http_header(req, "Origin").p) {
         req->hc->phase = HTTP_HANDLING;

@@ -41,6 +41,8 @@ struct route {
     // A further condition (on the query, say); NULL: none. Without it the route does not exist for
     // that request.
     bool (*when)(const struct http_request *req, void *ctx);
+    // Answers, at once, whoever the authenticate hook calls unauthorized; NULL: 401 as everywhere.
+    void (*unauthorized)(struct http_request *req, void *ctx);
 };
 
 struct router;

@@ -2,6 +2,7 @@
 // Embedded files as answers.
 #include "http/static.h"
 
+#include "base/assert.h"
 #include "base/err.h"
 
 const struct static_file *static_find(struct str name)
@@ -30,18 +31,35 @@ static bool client_has(const struct http_request *req, const char *etag)
     return false;
 }
 
+static void add_policy(struct http_request *req)
+{
+    http_header_add(req, "Content-Security-Policy",
+                    STR("default-src 'self'; base-uri 'none'; form-action 'self'; "
+                        "frame-ancestors 'none'"));
+    http_header_add(req, "Referrer-Policy", STR("no-referrer"));
+}
+
 void static_reply(struct http_request *req, const struct static_file *file)
 {
     http_header_add(req, "ETag", str_of(file->etag));
     http_header_add(req, "Cache-Control", STR("no-cache"));
-    http_header_add(req, "Content-Security-Policy",
-                    STR("default-src 'self'; frame-ancestors 'none'"));
-    http_header_add(req, "Referrer-Policy", STR("no-referrer"));
+    add_policy(req);
     if (client_has(req, file->etag)) {
         http_reply_empty(req, 304);
         return;
     }
     http_reply(req, 200, file->content_type, str_make((const char *)file->bytes, file->len));
+}
+
+void static_refuse(struct http_request *req, const char *name, int status)
+{
+    const struct static_file *file = static_find(str_of(name));
+    ASSERT(file);
+    add_policy(req);
+    if (status == 401) {
+        http_header_add(req, "WWW-Authenticate", STR("Bearer"));
+    }
+    http_reply(req, status, file->content_type, str_make((const char *)file->bytes, file->len));
 }
 
 static void reply_named(struct http_request *req, struct str name)

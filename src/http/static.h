@@ -27,6 +27,9 @@ const struct static_file *static_find(struct str name); // NULL when there is no
 // own origin and be framed by nobody.
 void static_reply(struct http_request *req, const struct static_file *file);
 
+// Answers with the file of that name instead of one that is withheld: 401 or 403, never kept.
+void static_refuse(struct http_request *req, const char *name, int status);
+
 // Route handlers. ctx: the file's name, as `const char *`.
 void static_handle_file(struct http_request *req, void *ctx);
 // For "/assets/{name}": the file of that name, else 404.

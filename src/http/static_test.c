@@ -11,13 +11,33 @@
 
 #include <cmocka.h>
 
+#include "base/err.h"
 #include "http/rig.h"
+
+static void refuse(struct http_request *req, void *ctx)
+{
+    (void)ctx;
+    static_refuse(req, "signin.html", 401);
+}
 
 static const struct route routes[] = {
     {.pattern = "/", .handle = static_handle_file, .ctx = (char[]){"index.html"}},
     {.pattern = "/gone", .handle = static_handle_file, .ctx = (char[]){"gone.html"}},
     {.pattern = "/assets/{name}", .handle = static_handle_assets},
+    {.pattern = "/mine", .handle = static_handle_file, .unauthorized = refuse},
 };
+
+static void no_principal(void *principal)
+{
+    (void)principal;
+    fail();
+}
+
+static int nobody(void *ctx, struct http_request *req, void **ret_principal)
+{
+    (void)ctx, (void)req, (void)ret_principal;
+    return -E_UNAUTHORIZED;
+}
 
 static int start(void **state)
 {
@@ -44,6 +64,7 @@ static void pages_come_with_their_policy(void **state)
     assert_memory_equal(reply.body, index->bytes, index->len);
     assert_true(rig_reply_has(&reply, "\r\nContent-Type: text/html; charset=utf-8\r\n"));
     assert_true(rig_reply_has(&reply, "\r\nContent-Security-Policy: default-src 'self'; "
+                                      "base-uri 'none'; form-action 'self'; "
                                       "frame-ancestors 'none'\r\n"));
     assert_true(rig_reply_has(&reply, "\r\nX-Content-Type-Options: nosniff\r\n"));
     assert_true(rig_reply_has(&reply, "\r\nReferrer-Policy: no-referrer\r\n"));
@@ -103,6 +124,28 @@ static void nothing_else_is_there(void **state)
     rig_expect(*state, GET("/assets/index.js%00.css", ""), 404, "not_found");
 }
 
+static void a_page_stands_for_one_that_is_withheld(void **state)
+{
+    struct rig_reply reply;
+    (void)state;
+    struct rig *r = rig_start(&(struct rig_config){.routes = routes,
+                                                   .routes_count = ARRAY_LEN(routes),
+                                                   .authenticate = nobody,
+                                                   .principal_unref = no_principal});
+    const struct static_file *file = static_find(STR("signin.html"));
+    assert_non_null(file);
+    rig_ask(r, GET("/mine", "If-None-Match: *\r\n"), &reply);
+    assert_int_equal(reply.status, 401);
+    assert_int_equal(reply.body_len, file->len);
+    assert_memory_equal(reply.body, file->bytes, file->len);
+    assert_true(rig_reply_has(&reply, "\r\nWWW-Authenticate: Bearer\r\n"));
+    assert_true(rig_reply_has(&reply, "\r\nCache-Control: no-store\r\n"));
+    assert_true(rig_reply_has(&reply, "frame-ancestors 'none'\r\n"));
+    rig_reply_free(&reply);
+    rig_expect(r, GET("/", ""), 401, "unauthorized");
+    rig_stop(r);
+}
+
 int main(void)
 {
 #define SERVED(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -111,6 +154,7 @@ int main(void)
         SERVED(assets_have_their_types),
         SERVED(a_known_tag_is_not_sent_again),
         SERVED(nothing_else_is_there),
+        cmocka_unit_test(a_page_stands_for_one_that_is_withheld),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

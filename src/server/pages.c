@@ -7,14 +7,18 @@
 #include "base/err.h"
 #include "http/request.h"
 #include "http/static.h"
+#include "hub/owner.h"
 #include "hub/principal.h"
+#include "hub/topic.h"
+#include "ingest/read.h"
 #include "server/sockstat.h"
 
 #define PAGE_MAX ((size_t)256 << 10)
 
 static void handle_health(struct http_request *req, void *ctx)
 {
-    const struct status *s = ctx;
+    const struct pages *pages = ctx;
+    const struct status *s = pages->status;
     const char *fault =
         atomic_load(&s->stopping) ? "The hub is stopping." : engine_fault(s->engine);
     struct buf b;
@@ -37,7 +41,8 @@ static void handle_health(struct http_request *req, void *ctx)
 
 static void handle_metrics(struct http_request *req, void *ctx)
 {
-    const struct status *s = ctx;
+    const struct pages *pages = ctx;
+    const struct status *s = pages->status;
     struct buf b;
     if (!principal_is_admin(http_principal(req))) {
         http_reply_error(req, -E_FORBIDDEN, NULL);
@@ -50,25 +55,82 @@ static void handle_metrics(struct http_request *req, void *ctx)
     buf_fini(&b);
 }
 
-void pages_routes(struct router *router, const struct status *status)
+// --- pages ---
+
+// Says that a token is needed, and takes one; the same for whoever has none and for whom it does
+// not allow this page.
+static const char stand_in[] = "signin.html";
+
+static void reply_page(struct http_request *req, const char *name)
 {
-    void *ctx = (void *)(uintptr_t)status;
+    static_reply(req, static_find(str_of(name)));
+}
+
+static void refuse_unauthorized(struct http_request *req, void *ctx UNUSED)
+{
+    static_refuse(req, stand_in, 401);
+}
+
+static void handle_index(struct http_request *req, void *ctx UNUSED)
+{
+    if (principal_is_admin(http_principal(req))) {
+        reply_page(req, "index.html");
+    } else {
+        static_refuse(req, stand_in, 403);
+    }
+}
+
+static void on_may_read(void *ctx, int err)
+{
+    struct http_request *req = ctx;
+    if (err == 0) {
+        reply_page(req, "job.html");
+    } else if (err == -E_FORBIDDEN) {
+        static_refuse(req, stand_in, 403);
+    } else {
+        http_reply_error(req, err, NULL);
+    }
+    http_request_unref(req);
+}
+
+static void handle_job(struct http_request *req, void *ctx)
+{
+    const struct pages *pages = ctx;
+    enum job_kind kind = kind_parse(http_param(req, "kind"));
+    struct str id = http_param(req, "id");
+    char topic[LIMIT_TOPIC_BYTES + 1];
+    if (kind == KIND_NONE || !topic_id_valid(id)) {
+        http_reply_error(req, -E_NOT_FOUND, NULL);
+        return;
+    }
+    struct owner_asker asker = {.done = on_may_read, .ctx = http_request_ref(req)};
+    int err = owner_ask_may_read(pages->hub->ask, http_principal(req), read_topic(kind, id, topic),
+                                 &asker);
+    if (err != -E_AGAIN) {
+        on_may_read(req, err);
+    }
+}
+
+static void handle_icon(struct http_request *req, void *ctx UNUSED)
+{
+    reply_page(req, "favicon.svg");
+}
+
+void pages_routes(struct router *router, struct pages *pages)
+{
     const struct route routes[] = {
-        {.pattern = "/health", .handle = handle_health, .ctx = ctx, .flags = ROUTE_PUBLIC},
-        {.pattern = "/metrics", .handle = handle_metrics, .ctx = ctx},
-        {.pattern = "/", .handle = static_handle_file, .ctx = (void *)(uintptr_t) "index.html"},
-        {.pattern = "/jobs/{kind}/{id}",
-         .handle = static_handle_file,
-         .ctx = (void *)(uintptr_t) "job.html"},
-        {.pattern = "/assets/{name}", .handle = static_handle_assets},
-        {.pattern = "/favicon.ico",
-         .handle = static_handle_file,
-         .ctx = (void *)(uintptr_t) "favicon.svg"},
+        {.pattern = "/health", .handle = handle_health, .flags = ROUTE_PUBLIC},
+        {.pattern = "/metrics", .handle = handle_metrics},
+        {.pattern = "/", .handle = handle_index, .unauthorized = refuse_unauthorized},
+        {.pattern = "/jobs/{kind}/{id}", .handle = handle_job, .unauthorized = refuse_unauthorized},
+        {.pattern = "/assets/{name}", .handle = static_handle_assets, .flags = ROUTE_PUBLIC},
+        {.pattern = "/favicon.ico", .handle = handle_icon, .flags = ROUTE_PUBLIC},
     };
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
         struct route r = routes[i];
         r.kind = ROUTE_HTTP;
         r.method = HTTP1_GET;
+        r.ctx = pages;
         router_add(router, &r);
     }
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "http/route.h"
+#include "hub/worker.h"
 #include "net/metrics.h"
 #include "server/engine.h"
 
@@ -21,6 +22,12 @@ struct status {
     atomic_bool stopping;
 };
 
-void pages_routes(struct router *router, const struct status *status);
+// A worker's; it lives as long as the routes.
+struct pages {
+    const struct status *status;
+    struct hub_worker *hub;
+};
+
+void pages_routes(struct router *router, struct pages *pages);
 
 #endif

@@ -40,6 +40,7 @@ struct worker {
     struct metrics *metrics;
     struct door *door;
     struct admin admin;
+    struct pages pages;
     struct hub_worker hub;
     struct intake intake;
     struct ask ask;
@@ -310,7 +311,8 @@ struct worker *worker_new(const struct worker_config *cfg)
     dialect_routes(w->router, &w->hub);
     ingest_routes(w->router, &w->hub);
     admin_routes(w->router, &w->admin);
-    pages_routes(w->router, cfg->status);
+    w->pages = (struct pages){.status = cfg->status, .hub = &w->hub};
+    pages_routes(w->router, &w->pages);
     w->limits = http_limits_of(&cfg->config->limits);
     w->httpd = httpd_new(&(struct httpd_config){.loop = w->loop,
                                                 .metrics = w->metrics,
