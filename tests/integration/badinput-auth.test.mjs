@@ -18,7 +18,7 @@ const jwkOf = (key) => key.publicKey.export({ format: 'jwk' });
 const JWKS = JSON.stringify({ keys: [{ ...jwkOf(ed), kid: 'ed' }] });
 const config = authConfig({ public_key_file: keyFile(pemOf(rsa) + pemOf(ec)), jwks_file: keyFile(JWKS), cookie: 'clairon', leeway_s: 0,
   default_subscribe: ['control'], default_publish: [] });
-const ADMIN = token({ role: 'admin', sub: 'root' }, { ttl: 3600 });
+const ADMIN = token({ role: 'admin' }, { ttl: 3600 });
 
 const now = Math.floor(Date.now() / 1000);
 const LATER = { exp: now + 3600 };
