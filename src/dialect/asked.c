@@ -61,20 +61,47 @@ static int add_defaults(struct names *l, const struct hub_worker *hub, const str
     return err;
 }
 
-int asked_topics(struct http_request *req, const struct hub_worker *hub,
-                 struct session_subscribe *ret)
+// Room for all names there can be; topics NULL without memory.
+static struct names names_new(struct http_request *req)
 {
     struct names l = {.arena = http_arena(req)};
     l.topics = arena_try_alloc(l.arena, NAMED_MAX * sizeof(*l.topics));
+    return l;
+}
+
+static int give(const struct names *l, int err, struct session_subscribe *ret)
+{
+    if (!err) {
+        ret->topics = l->topics;
+        ret->count = l->count;
+    }
+    return err;
+}
+
+int asked_topics(struct http_request *req, const struct hub_worker *hub,
+                 struct session_subscribe *ret)
+{
+    struct names l = names_new(req);
     int err = l.topics ? add_named(&l, http_query_all(req)) : -E_NO_MEMORY;
     if (!err && l.count == 0) {
         err = add_defaults(&l, hub, http_principal(req));
     }
-    if (!err) {
-        ret->topics = l.topics;
-        ret->count = l.count;
+    return give(&l, err, ret);
+}
+
+int asked_automatic(struct http_request *req, const struct hub_worker *hub, bool channels,
+                    struct session_subscribe *ret)
+{
+    struct names l = names_new(req);
+    struct str user = principal_user_id(http_principal(req));
+    int err = l.topics ? 0 : -E_NO_MEMORY;
+    if (!err && user.p) {
+        err = add(&l, "user:", user);
     }
-    return err;
+    if (!err && channels) {
+        err = add_defaults(&l, hub, http_principal(req));
+    }
+    return give(&l, err, ret);
 }
 
 void asked_about(const struct http_request *req, const char *dialect, int64_t since_wall_ms,
@@ -89,4 +116,12 @@ void asked_audit(const struct hub_worker *hub, const struct session *s)
     if (hub->audit) {
         hub->audit->tell(hub->audit, s, EVENT_TYPE_AUTH_LOGIN_SUCCESS, "token_accepted");
     }
+}
+
+void asked_refuse(struct http_request *req, int err, const char *text)
+{
+    if (err == -E_LIMIT) {
+        metrics_hit(http_metrics(req), LIMIT_ROW_TOPICS_PER_SESSION);
+    }
+    http_reply_error(req, err, text);
 }

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "dialect/asked.h"
 #include "dialect/native_view.h"
 #include "dialect/pass.h"
 #include "hub/history.h"
@@ -172,6 +173,9 @@ static void on_refused(void *sink, struct str topic, int err, const char *text, 
     if (err == -E_LIMIT && n->base.ws) {
         metrics_hit(ws_metrics(n->base.ws), LIMIT_ROW_TOPICS_PER_SESSION);
     }
+    if (told->quiet) {
+        return;
+    }
     wsession_refuse(
         &n->base,
         &(struct wrefusal){.err = err, .text = text, .topic = topic, .ref = str_of(told->ref)});
@@ -240,50 +244,58 @@ static void say_connected(struct native *n)
     buf_fini(&b);
 }
 
-// The user's own topic, without being asked: told of only when there is something to make up for.
-static void join_own_topic(struct native *n, struct str since)
+// Topics that are joined without being asked: told of only when there is something to make up for.
+static void join_automatic(struct native *n, struct http_request *req)
 {
-    struct str user = principal_user_id(session_principal(n->base.session));
-    if (!user.p) {
-        return;
-    }
-    struct buf b;
-    buf_init(&b, LIMIT_TOPIC_BYTES);
-    buf_put(&b, STR("user:"));
-    buf_put(&b, user);
-    struct str topic = buf_str(&b);
-    struct session_subscribe sub = {.topics = &topic, .count = 1, .since = since};
-    struct native_bracket told = {.quiet = !since.p};
-    if (b.failed || !native_subscribe(n, &sub, &told)) {
+    struct session_subscribe sub = {.since = http_query(req, "since")};
+    struct native_bracket told = {.quiet = !sub.since.p};
+    int err = asked_automatic(req, n->base.hub, n->channels, &sub);
+    if (err || (sub.count > 0 && !native_subscribe(n, &sub, &told))) {
         wsession_out_of_memory(&n->base);
     }
-    buf_fini(&b);
 }
 
-static void open_native(struct http_request *req, void *ctx)
+static void open_socket(struct http_request *req, struct hub_worker *hub, bool channels)
 {
     struct native *n = mem_try_alloc(sizeof(*n));
     if (!n) {
         http_reply_error(req, -E_NO_MEMORY, NULL);
         return;
     }
-    struct str since = http_query(req, "since");
-    http_request_ref(req); // `since` lives as long
-    if (wsession_open_take(&n->base, req, ctx, &ops)) {
+    n->channels = channels;
+    http_request_ref(req); // its query lives as long
+    if (wsession_open_take(&n->base, req, hub, &ops)) {
         say_connected(n);
-        join_own_topic(n, since);
+        join_automatic(n, req);
     }
     http_request_unref(req);
 }
 
+static void open_native(struct http_request *req, void *ctx)
+{
+    open_socket(req, ctx, false);
+}
+
+static void open_channels(struct http_request *req, void *ctx)
+{
+    open_socket(req, ctx, true);
+}
+
 void native_routes(struct router *r, struct hub_worker *hub)
 {
-    static const char *const paths[] = {"/api/v1/ws", "/ws"};
-    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+    static const struct {
+        const char *path;
+        void (*open)(struct http_request *req, void *ctx);
+    } rows[] = {{"/api/v1/ws", open_native},
+                {"/ws", open_native},
+                {"/ws/chat", open_channels},
+                {"/api/ws", open_channels},
+                {"/", open_channels}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         router_add(r, &(struct route){.kind = ROUTE_UPGRADE,
                                       .method = HTTP1_GET,
-                                      .pattern = paths[i],
-                                      .handle = open_native,
+                                      .pattern = rows[i].path,
+                                      .handle = rows[i].open,
                                       .ctx = hub});
     }
 }

@@ -19,6 +19,7 @@ struct native {
     struct native_waiting *waiting; // answers that wait for the end of brackets; NULL: none
     uint16_t brackets;              // asked for and not over
     uint16_t questions;             // about history, not yet answered
+    bool channels;                  // sending to a channel joins it
 };
 
 // What a subscription brings back with each of its answers; its `ref` in the session.

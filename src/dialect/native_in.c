@@ -337,6 +337,25 @@ static void hand_in(struct native *n, const struct wmessage *m, struct submit *s
     }
 }
 
+// Who speaks on a channel hears it, as far as it may.
+static void join_channel(struct native *n, const struct wmessage *m, struct str channel)
+{
+    struct names names = {.topics = arena_try_alloc(m->arena, sizeof(struct str))};
+    struct native_bracket told = {.quiet = true};
+    if (!names.topics || !add_name(&names, m->arena, "channel:", channel)) {
+        wsession_out_of_memory(&n->base);
+        return;
+    }
+    struct session_subscribe sub = {.topics = names.topics, .count = 1};
+    if (session_is_on(n->base.session, names.topics[0]) ||
+        !principal_may(session_principal(n->base.session), RIGHT_SUBSCRIBE, names.topics[0])) {
+        return;
+    }
+    if (n->brackets < BRACKETS_MAX && !native_subscribe(n, &sub, &told)) {
+        wsession_out_of_memory(&n->base);
+    }
+}
+
 static void publish(struct native *n, const struct wmessage *m, struct str channel)
 {
     struct json_val data = json_get(m->object, "data");
@@ -362,6 +381,9 @@ static void publish(struct native *n, const struct wmessage *m, struct str chann
         refuse(n, m, err, fault.text);
         submit_free(s);
         return;
+    }
+    if (channel.p && n->channels) {
+        join_channel(n, m, channel);
     }
     hand_in(n, m, s);
 }

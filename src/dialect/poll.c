@@ -150,7 +150,7 @@ static void refuse(struct poll *p, int err, const char *text)
 {
     if (p->state != POLL_ANSWERED) {
         p->state = POLL_ANSWERED;
-        http_reply_error(p->req, err, text);
+        asked_refuse(p->req, err, text);
         answer_soon(p);
     }
 }
@@ -283,7 +283,7 @@ static void open_poll(struct http_request *req, void *ctx)
     }
     struct poll *p = err ? NULL : mem_try_alloc(sizeof(*p));
     if (!p) {
-        http_reply_error(req, err ? err : -E_NO_MEMORY, NULL);
+        asked_refuse(req, err ? err : -E_NO_MEMORY, NULL);
         return;
     }
     p->hub = hub;

@@ -111,7 +111,7 @@ static void end(struct sse *s)
 static void refuse(struct sse *s, int err, const char *text)
 {
     if (s->state == SSE_JOINING) {
-        http_reply_error(s->req, err, text);
+        asked_refuse(s->req, err, text);
     }
     end(s);
 }
@@ -348,7 +348,7 @@ static void open_sse(struct http_request *req, void *ctx)
     int err = asked_topics(req, hub, &sub);
     struct sse *s = err ? NULL : mem_try_alloc(sizeof(*s));
     if (!s) {
-        http_reply_error(req, err ? err : -E_NO_MEMORY, NULL);
+        asked_refuse(req, err ? err : -E_NO_MEMORY, NULL);
         return;
     }
     struct str names = http_query(req, "named");

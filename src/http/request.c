@@ -187,6 +187,11 @@ struct loop *http_loop(const struct http_request *req)
     return req->httpd->cfg.loop;
 }
 
+struct metrics *http_metrics(const struct http_request *req)
+{
+    return req->metrics;
+}
+
 struct now http_now(const struct http_request *req)
 {
     return loop_now(req->httpd->cfg.loop);

@@ -52,6 +52,7 @@ void *http_principal(const struct http_request *req); // what the authenticate h
 // The client's address: the peer's, or what trusted proxies say.
 const struct net_addr *http_peer(const struct http_request *req);
 struct loop *http_loop(const struct http_request *req);
+struct metrics *http_metrics(const struct http_request *req);
 struct now http_now(const struct http_request *req); // of this turn
 
 struct http_request_ops {

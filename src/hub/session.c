@@ -217,6 +217,11 @@ unsigned session_topics_count(const struct session *s)
     return s->subs_count;
 }
 
+bool session_is_on(struct session *s, struct str topic)
+{
+    return session_sub(s, topic) != NULL;
+}
+
 // --- life ---
 
 struct session *session_new(struct fanout *f, struct principal *p,

@@ -68,6 +68,7 @@ int session_subscribe(struct session *s, const struct session_subscribe *sub) MU
 // Leaves a topic now (a bracket still under way for it is finished first, in order). False: was not
 // on it.
 bool session_unsubscribe(struct session *s, struct str topic);
+bool session_is_on(struct session *s, struct str topic);
 unsigned session_topics_count(const struct session *s);
 
 // The transport took less than it was given: nothing more until session_writable. Never from inside
