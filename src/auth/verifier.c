@@ -21,7 +21,7 @@ struct verifier {
 
     pthread_mutex_t bell_lock;
     pthread_cond_t bell;
-    bool woken, stopping;
+    bool woken, stopping, started;
 
     pthread_mutex_t lock;
     struct policy *policy;
@@ -154,6 +154,7 @@ static bool sleep_until_woken(struct verifier *v)
 static void *verifier_main(void *arg)
 {
     struct verifier *v = arg;
+    (void)pthread_setname_np(pthread_self(), "verifier");
     while (!sleep_until_woken(v)) {
         (void)mailbox_run(&v->mailbox);
     }
@@ -171,7 +172,7 @@ static void wake(void *arg)
 
 // ---- from outside
 
-struct verifier *verifier_start(const struct verifier_options *o)
+struct verifier *verifier_new(const struct verifier_options *o)
 {
     struct verifier *v = mem_alloc(sizeof(*v));
     ASSERT(o->queue_max > 0);
@@ -184,10 +185,14 @@ struct verifier *verifier_start(const struct verifier_options *o)
     pthread_mutex_init(&v->bell_lock, NULL);
     pthread_cond_init(&v->bell, NULL);
     mailbox_init(&v->mailbox, wake, v);
+    return v;
+}
+
+void verifier_start(struct verifier *v)
+{
     int err = pthread_create(&v->thread, NULL, verifier_main, v);
     ASSERT(err == 0);
-    (void)pthread_setname_np(v->thread, "verifier");
-    return v;
+    v->started = true;
 }
 
 void verifier_stop(struct verifier *v)
@@ -197,7 +202,9 @@ void verifier_stop(struct verifier *v)
     v->stopping = true;
     pthread_cond_signal(&v->bell);
     pthread_mutex_unlock(&v->bell_lock);
-    pthread_join(v->thread, NULL);
+    if (v->started) {
+        pthread_join(v->thread, NULL);
+    }
     mailbox_fini(&v->mailbox);
     revoke_fini(&v->revoked);
     cache_fini(&v->cache);

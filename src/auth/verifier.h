@@ -51,7 +51,8 @@ struct verifier_counts {
     uint64_t full;          // turned away
 };
 
-struct verifier *verifier_start(const struct verifier_options *o); // one thread
+struct verifier *verifier_new(const struct verifier_options *o);
+void verifier_start(struct verifier *v); // its one thread; what was asked before waits for it
 // Answers what is queued with -E_UNAVAILABLE, and joins. Nobody may ask any more.
 void verifier_stop(struct verifier *v);
 

@@ -64,7 +64,9 @@ static struct verifier *start(struct policy *policy, unsigned queue_max)
 {
     const struct verifier_options o = {
         .queue_max = queue_max, .cache_max = 16, .policy = policy, .hash_key = hash_key};
-    return verifier_start(&o);
+    struct verifier *v = verifier_new(&o);
+    verifier_start(v);
+    return v;
 }
 
 static struct buf token_of(const struct key *key, int number)

@@ -23,4 +23,16 @@
 #endif
 #endif
 
+// Built with any sanitizer that watches memory or threads.
+#if defined(SANITIZED_ADDRESS) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 #endif

@@ -47,6 +47,7 @@ static bool wait_until(struct actor *a, int64_t mono_ms)
 static void *actor_main(void *arg)
 {
     struct actor *a = arg;
+    (void)pthread_setname_np(pthread_self(), a->name); // no other thread may: that is a file
     for (;;) {
         (void)mailbox_run(&a->mailbox);
         int64_t next = a->tick ? a->tick(a->ctx) : INT64_MAX;
@@ -59,9 +60,9 @@ static void *actor_main(void *arg)
 
 void actor_start(struct actor *a, const char *name)
 {
+    a->name = name;
     int err = pthread_create(&a->thread, NULL, actor_main, a);
     ASSERT(err == 0);
-    (void)pthread_setname_np(a->thread, name);
     a->started = true;
 }
 

@@ -13,6 +13,7 @@
 struct actor {
     struct mailbox mailbox;
     pthread_t thread;
+    const char *name;
     pthread_mutex_t lock; // guards `woken` and `stopping`
     pthread_cond_t cond;
     bool woken, stopping, started;
@@ -23,9 +24,9 @@ struct actor {
 };
 
 void actor_init(struct actor *a, int64_t (*tick)(void *ctx), void *ctx);
-void actor_start(struct actor *a, const char *name);
-void actor_stop(struct actor *a); // after the mails that are queued; joins
-void actor_fini(struct actor *a); // stopped, or never started
+void actor_start(struct actor *a, const char *name); // of at most 15 bytes, a literal
+void actor_stop(struct actor *a);                    // after the mails that are queued; joins
+void actor_fini(struct actor *a);                    // stopped, or never started
 // Any thread; never refused before actor_fini.
 void actor_post(struct actor *a, struct mail *m, void (*run)(struct mail *m));
 

@@ -42,6 +42,7 @@ void config_init(struct config *c)
 {
     *c = (struct config){
         .server_send = STR("auto"),
+        .server_sandbox = STR("on"),
         .store_data = STR("./data"),
         .limits = limits_default,
         .limits_exempt = {.items = {{.family = 4, .bits = 8, .bytes = {127}},
@@ -470,4 +471,19 @@ int config_read_environ(struct config *c, char *const *environ, struct config_fa
         }
     }
     return 0;
+}
+
+unsigned config_files(const struct config *c, struct str *ret, unsigned max)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(keys) && count < max; i++) {
+        const struct config_key *k = &keys[i];
+        if (k->type == TYPE_STRING && str_ends(str_of(k->key), STR("_file"))) {
+            const struct str *path = (const void *)((const char *)c + k->offset);
+            if (path->len) {
+                ret[count++] = *path;
+            }
+        }
+    }
+    return count;
 }

@@ -33,7 +33,7 @@ struct config {
     struct config_list server_listen, server_hosts, channels_default;
     struct config_blocks server_trusted_proxies, limits_exempt;
     config_uint server_workers, store_retention_hours, store_job_log_mb;
-    struct str server_send, store_data, websocket_cors_origin;
+    struct str server_send, server_user, server_sandbox, store_data, websocket_cors_origin;
     struct str auth_secret_file, auth_public_key_file, auth_jwks_file;
     struct str auth_issuer, auth_audience, auth_cookie, auth_signing_key_file;
     config_uint auth_leeway_s;
@@ -57,5 +57,8 @@ int config_read_text(struct config *c, struct str text, const char *name,
 // CLAIRON__SECTION__KEY, WEBSOCKET_ENABLED and WEBSOCKET_CORS_ORIGIN.
 int config_read_environ(struct config *c, char *const *environ,
                         struct config_fault *fault) MUST_CHECK;
+
+// The files that keys named ..._file name; at most `max`. Returns how many.
+unsigned config_files(const struct config *c, struct str *ret, unsigned max);
 
 #endif

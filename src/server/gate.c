@@ -82,10 +82,17 @@ int gate_new(const struct config *c, struct gate **ret, struct config_fault *fau
     struct verifier_options options = {
         .queue_max = VERIFIER_QUEUE, .cache_max = VERIFIER_CACHE, .policy = policy};
     random_bytes(&options.hash_key, sizeof(options.hash_key));
-    g->verifier = verifier_start(&options);
+    g->verifier = verifier_new(&options);
     policy_unref(policy);
     *ret = g;
     return 0;
+}
+
+void gate_start(struct gate *g)
+{
+    if (g->verifier) {
+        verifier_start(g->verifier);
+    }
 }
 
 void gate_free(struct gate *g)

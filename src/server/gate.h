@@ -24,7 +24,8 @@ struct door;
 // Reads the keys. Without any in the configuration authentication is off and every door lets
 // everyone do everything. -E_BAD_REQUEST, -E_IO; both with the fault.
 int gate_new(const struct config *c, struct gate **ret, struct config_fault *fault) MUST_CHECK;
-void gate_free(struct gate *g); // its doors first; accepts NULL
+void gate_start(struct gate *g); // its thread
+void gate_free(struct gate *g);  // its doors first; accepts NULL
 bool gate_is_on(const struct gate *g);
 struct issuer *gate_issuer(struct gate *g); // without a key when authentication is off
 // Reads the keys again. From then on tokens of keys that are gone are refused; sessions that are

@@ -11,7 +11,6 @@
 #include "hub/principal.h"
 #include "hub/topic.h"
 #include "ingest/read.h"
-#include "server/sockstat.h"
 
 #define PAGE_MAX ((size_t)256 << 10)
 
@@ -50,7 +49,7 @@ static void handle_metrics(struct http_request *req, void *ctx)
     }
     buf_init(&b, PAGE_MAX);
     metrics_put_prometheus(s->metrics, &b);
-    sockstat_put_prometheus(&b);
+    sockstat_put_prometheus(&s->sockstat, &b);
     http_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b));
     buf_fini(&b);
 }

@@ -11,11 +11,13 @@
 #include "hub/worker.h"
 #include "net/metrics.h"
 #include "server/engine.h"
+#include "server/sockstat.h"
 
 // What /health and /metrics show; made by the server, read by any worker.
 struct status {
     struct engine *engine;
     struct metrics_table *metrics;
+    struct sockstat_files sockstat;
     bool websocket_enabled;
     bool auth_enabled, remote_without_auth;
     int64_t started_mono_ms;

@@ -23,6 +23,7 @@
 #include "server/audit.h"
 #include "server/config.h"
 #include "server/engine.h"
+#include "server/harden.h"
 #include "server/pages.h"
 #include "server/worker.h"
 
@@ -33,6 +34,7 @@
 // How long connections have to end by themselves after SIGTERM.
 #define DRAIN_MS      5000
 #define DRAIN_POLL_MS 20
+#define WATCH_MS      1000
 
 struct server {
     struct config config;
@@ -42,13 +44,14 @@ struct server {
     struct gate *gate;
     struct audit_tokens *audit_tokens; // NULL: authentication is off
     enum send_mode send;
+    enum sandbox_mode sandbox;
     struct status status;
     struct worker *workers[WORKERS_MAX];
     unsigned workers_count;
     struct loop *loop; // signals and listeners
     struct acceptor *acceptor;
     struct loop_watch signals;
-    struct timer drain_timer;
+    struct timer drain_timer, watch_timer;
     int64_t drain_until_mono_ms;
 };
 
@@ -56,6 +59,14 @@ static int complain(const char *text)
 {
     (void)fprintf(stderr, "clairon: %s\n", text);
     return 1;
+}
+
+static int complain_of_word(const char *must, struct str word)
+{
+    char text[300];
+    (void)snprintf(text, sizeof(text), "%s, not \"%.*s\"", must,
+                   (int)(word.len > 80 ? 80 : word.len), word.p);
+    return complain(text);
 }
 
 // --- configuration ---
@@ -78,12 +89,12 @@ static int read_config(struct server *s, const struct server_options *o)
     if (o->send) {
         s->config.server_send = str_of(o->send);
     }
-    struct str send = s->config.server_send;
-    if (send_mode_parse(send, &s->send) != 0) {
-        (void)snprintf(fault.text, sizeof(fault.text),
-                       "server.send must be auto, uring or plain, not \"%.*s\"",
-                       (int)(send.len > 80 ? 80 : send.len), send.p);
-        return complain(fault.text);
+    if (send_mode_parse(s->config.server_send, &s->send) != 0) {
+        return complain_of_word("server.send must be auto, uring or plain", s->config.server_send);
+    }
+    if (sandbox_mode_parse(s->config.server_sandbox, &s->sandbox) != 0) {
+        return complain_of_word("server.sandbox must be on, strict or off",
+                                s->config.server_sandbox);
     }
     struct str bad;
     err = origin_policy_new(&(struct origin_config){.allowed = s->config.websocket_cors_origin,
@@ -101,6 +112,12 @@ static int read_config(struct server *s, const struct server_options *o)
             "auth.cookie and websocket.cors_origin: * together would let every page act "
             "for whoever is logged in: list the origins");
     }
+    return 0;
+}
+
+static int open_gate(struct server *s)
+{
+    struct config_fault fault = {""};
     return gate_new(&s->config, &s->gate, &fault) ? complain(fault.text) : 0;
 }
 
@@ -267,6 +284,7 @@ static int start_workers(struct server *s, unsigned workers)
 {
     s->status.engine = s->engine;
     s->status.metrics = s->metrics;
+    sockstat_open(&s->status.sockstat);
     s->status.auth_enabled = gate_is_on(s->gate);
     if (gate_is_on(s->gate)) {
         struct hash_key key;
@@ -384,20 +402,59 @@ static int block_signals(struct server *s)
     return s->signals.fd == -1 ? complain("no descriptor for signals") : 0;
 }
 
+// Before the first thread: what is given up here is given up for all that are started after.
+static void confine(struct server *s)
+{
+    struct harden_config cfg = {
+        .mode = s->sandbox,
+        .user = s->config.server_user,
+        .uring = s->send != SEND_PLAIN,
+        .data_dir = s->config.store_data.p,
+        .metrics = metrics_of(s->metrics, s->workers_count),
+    };
+    cfg.files_count = config_files(&s->config, cfg.files, HARDEN_FILES_MAX);
+    harden_confine(&cfg);
+}
+
+static void on_watch(struct timer *t)
+{
+    struct server *s = CONTAINER_OF(t, struct server, watch_timer);
+    harden_tell_refused();
+    loop_timer_after(s->loop, t, WATCH_MS);
+}
+
+static int become_user(struct server *s)
+{
+    struct harden_fault fault;
+    if (harden_become(s->config.server_user, s->config.store_data.p, &fault) != 0) {
+        return complain(fault.text);
+    }
+    harden_hide(s->sandbox);
+    return 0;
+}
+
 static int run(struct server *s, const struct server_options *o)
 {
     if (loop_watch_add(s->loop, &s->signals, 0x001 /* EPOLLIN */) != 0) {
         return complain("no memory for signals");
     }
-    engine_start(s->engine);
     int failed = listen_all(s, o); // who comes before the workers run waits in the backlog
     (void)fflush(stdout);
     if (!failed) {
+        confine(s);
+    }
+    gate_start(s->gate);
+    engine_start(s->engine);
+    if (!failed) {
+        timer_init(&s->watch_timer, on_watch);
+        loop_timer_after(s->loop, &s->watch_timer, WATCH_MS);
         for (unsigned i = 0; i < s->workers_count; i++) {
             worker_start(s->workers[i]);
         }
         loop_run(s->loop);
+        loop_timer_cancel(s->loop, &s->watch_timer);
     }
+    harden_tell_refused();
     stop_accepting(s);
     for (unsigned i = 0; i < s->workers_count; i++) {
         worker_stop(s->workers[i]);
@@ -415,6 +472,7 @@ static void server_fini(struct server *s)
     }
     loop_free(s->loop);
     engine_free(s->engine);
+    sockstat_close(&s->status.sockstat);
     metrics_table_free(s->metrics);
     origin_policy_free(s->origins);
     gate_free(s->gate);
@@ -427,8 +485,11 @@ static void server_fini(struct server *s)
 
 int server_run(const struct server_options *o)
 {
-    struct server s = {0};
-    int failed = block_signals(&s) || read_config(&s, o);
+    struct server s = {.status.sockstat = {-1, -1}};
+    harden_begin();
+    // Keys are read by the user that reads them again later.
+    int failed =
+        block_signals(&s) || read_config(&s, o) || (!o->check && become_user(&s)) || open_gate(&s);
     if (!failed && o->check) {
         (void)puts("configuration ok");
     } else if (!failed) {

@@ -39,23 +39,30 @@ int sockstat_parse(struct str v4, struct str v6, struct sockstat *ret)
     return 0;
 }
 
-static struct str read_file(const char *path, char out[FILE_BYTES_MAX])
+void sockstat_open(struct sockstat_files *f)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return STR("");
-    }
-    ssize_t n = read(fd, out, FILE_BYTES_MAX);
-    close(fd);
+    f->v4 = open("/proc/net/sockstat", O_RDONLY | O_CLOEXEC);
+    f->v6 = open("/proc/net/sockstat6", O_RDONLY | O_CLOEXEC);
+}
+
+void sockstat_close(struct sockstat_files *f)
+{
+    (void)close(f->v4);
+    (void)close(f->v6);
+}
+
+// Read from its beginning, the file says what is the case now.
+static struct str read_file(int fd, char out[FILE_BYTES_MAX])
+{
+    ssize_t n = pread(fd, out, FILE_BYTES_MAX, 0);
     return str_make(out, n > 0 ? (size_t)n : 0);
 }
 
-void sockstat_put_prometheus(struct buf *out)
+void sockstat_put_prometheus(const struct sockstat_files *f, struct buf *out)
 {
     char v4[FILE_BYTES_MAX], v6[FILE_BYTES_MAX];
     struct sockstat s;
-    if (sockstat_parse(read_file("/proc/net/sockstat", v4), read_file("/proc/net/sockstat6", v6),
-                       &s)) {
+    if (sockstat_parse(read_file(f->v4, v4), read_file(f->v6, v6), &s)) {
         return;
     }
     buf_putf(out,

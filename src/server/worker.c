@@ -338,6 +338,9 @@ struct worker *worker_new(const struct worker_config *cfg)
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
+    char name[16];
+    (void)snprintf(name, sizeof(name), "worker-%u", w->cfg.index);
+    (void)pthread_setname_np(pthread_self(), name);
     loop_timer_after(w->loop, &w->count_timer, COUNT_MS);
     loop_run(w->loop);
     return NULL;
@@ -345,11 +348,8 @@ static void *worker_main(void *arg)
 
 void worker_start(struct worker *w)
 {
-    char name[16];
-    (void)snprintf(name, sizeof(name), "worker-%u", w->cfg.index);
     int err = pthread_create(&w->thread, NULL, worker_main, w);
     ASSERT(err == 0);
-    (void)pthread_setname_np(w->thread, name);
     w->started = true;
 }
 

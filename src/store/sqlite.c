@@ -205,9 +205,9 @@ static int db_open(struct db *db, const char *path, bool writer)
                 ? "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
                   "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA "
                   "cell_size_check=ON;"
-                  "PRAGMA mmap_size=0; PRAGMA cache_size=-16384"
+                  "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384"
                 : "PRAGMA query_only=ON; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0;"
-                  "PRAGMA cache_size=-4096",
+                  "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096",
             NULL, NULL, NULL);
     }
     return rc;
