@@ -112,7 +112,11 @@ static void later_ones_fire_after_the_first_was_cancelled(void **state)
     struct member m[2];
     (void)state;
     make(m, 1);
-    loop_turn(rig.loop, DELAY_MS / 2);
+    do { // on a busy machine the first may become due in this turn: then once more
+        rig.count = 0;
+        deadline_arm(&rig.queue, &m[0].deadline);
+        loop_turn(rig.loop, DELAY_MS / 2);
+    } while (rig.count > 0);
     deadline_init(&m[1].deadline);
     m[1].id = 1;
     deadline_arm(&rig.queue, &m[1].deadline);
