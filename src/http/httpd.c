@@ -106,7 +106,7 @@ static void on_body_stall(struct deadlines *q UNUSED, struct deadline *d)
     struct http_conn *hc = conn_of(d, HTTP_BODY);
     metrics_add(conn_metrics(hc->conn), METRIC_HTTP_REFUSED, 1);
     hit(hc, LIMIT_ROW_BODY_STALL_MS);
-    http_reply_error(hc->req, -E_TIMEOUT, "The request body stopped arriving.");
+    http_reply_error(hc->req, -E_TIMEOUT, "The request body took too long to arrive.");
 }
 
 // ---- Heads and bodies ----
@@ -117,6 +117,19 @@ static void body_done(struct http_conn *hc)
     hc->req->body_pending = false;
     deadline_cancel(&hc->deadline);
     http_handle(hc->req);
+}
+
+// A body that goes on byte by byte does not hold its connection for ever: the time starts anew only
+// with each so many.
+enum { BODY_STEP_BYTES = 16384 };
+
+static void body_goes_on(struct http_conn *hc)
+{
+    struct http_request *req = hc->req;
+    if (req->body.len - req->body_timed >= BODY_STEP_BYTES) {
+        req->body_timed = req->body.len;
+        deadline_arm(&hc->httpd->bodies, &hc->deadline);
+    }
 }
 
 static void begin_body(struct http_conn *hc)
@@ -200,7 +213,7 @@ static size_t take_body(struct http_conn *hc, char *p, size_t len)
     while (!decoder->done) {
         int e = http1_body_next(decoder, &in, &piece);
         if (e == -E_AGAIN) {
-            deadline_arm(&hc->httpd->bodies, &hc->deadline);
+            body_goes_on(hc);
             return len - in.len;
         }
         if (!e) {

@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -677,6 +678,22 @@ static void a_trickling_head_is_too_slow(void **state)
     rig_expect_end(fd);
 }
 
+// Nor is that of a body.
+static void a_trickling_body_is_too_slow(void **state)
+{
+    int fd = rig_dial(*state);
+    struct pollfd answer = {.fd = fd, .events = POLLIN};
+    struct rig_reply reply;
+    rig_say(fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 100000\r\n\r\n");
+    while (poll(&answer, 1, 5) == 0) {
+        rig_say(fd, "a");
+    }
+    rig_reply_read(fd, &reply);
+    assert_int_equal(reply.status, 408);
+    rig_reply_free(&reply);
+    rig_expect_end(fd);
+}
+
 // ---- Going away ----
 
 static void wait_for(atomic_int *what, int value)
@@ -859,6 +876,7 @@ int main(void)
         SERVED(foreign_hosts_and_origins),
         QUICK(slow_peers_are_let_go),
         QUICK(a_trickling_head_is_too_slow),
+        QUICK(a_trickling_body_is_too_slow),
         SERVED(a_held_request_learns_that_its_client_left),
         SERVED(half_a_close_still_gets_short_answers),
         SERVED(an_answer_comes_before_the_reset_that_unread_input_would_cause),

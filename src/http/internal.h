@@ -90,6 +90,7 @@ struct http_request {
     struct route_match match;
     struct http1_body body_decoder;
     struct buf body;
+    size_t body_timed; // what of it had come when its time was last started
     bool body_pending; // declared and not read to its end
     bool keep_alive;
     bool chunked;      // the stream's framing

@@ -16,7 +16,7 @@ struct http_limits {
     size_t message_bytes;  // of a WebSocket message: 1009 beyond
     int64_t
         head_ms; // from its first byte (of a fresh connection: from the accept) to its last: 408
-    int64_t body_stall_ms; // between two arrivals of body bytes: 408
+    int64_t body_stall_ms; // for the next 16 KiB of a body, or its rest: 408
     int64_t keepalive_ms;  // to the first byte of the next request
     int64_t linger_ms;
     int64_t slow_ms; // no byte taken while bytes wait: closed, a WebSocket with 4008
