@@ -40,6 +40,12 @@ struct rcbuf *rcbuf_try_new(struct str bytes)
     return b;
 }
 
+void rcbuf_shorten(struct rcbuf *b, size_t len)
+{
+    ASSERT(len <= b->len);
+    b->len = len;
+}
+
 struct rcbuf *rcbuf_ref(struct rcbuf *b)
 {
     size_t before = atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);

@@ -15,6 +15,8 @@ struct rcbuf;
 struct rcbuf *rcbuf_try_new(struct str bytes) MUST_CHECK;
 // The same with `len` bytes that the caller fills, at *ret, before anyone else sees it.
 struct rcbuf *rcbuf_try_alloc(size_t len, char **ret) MUST_CHECK;
+// Keeps the first `len` bytes, before anyone else sees it.
+void rcbuf_shorten(struct rcbuf *b, size_t len);
 struct rcbuf *rcbuf_ref(struct rcbuf *b);
 void rcbuf_unref(struct rcbuf *b); // accepts NULL
 struct str rcbuf_str(const struct rcbuf *b);

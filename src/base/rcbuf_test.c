@@ -18,6 +18,10 @@ static void test_rcbuf(void **state)
     assert_true(str_is(rcbuf_str(b), "shared"));
     rcbuf_unref(b);
     rcbuf_unref(NULL);
+    b = rcbuf_try_new(STR("shortened"));
+    rcbuf_shorten(b, 5);
+    assert_true(str_is(rcbuf_str(b), "short"));
+    rcbuf_unref(b);
     b = rcbuf_try_new(STR_NONE);
     assert_int_equal(rcbuf_str(b).len, 0);
     rcbuf_unref(b);

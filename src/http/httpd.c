@@ -3,13 +3,12 @@
 // phases are drawn in internal.h.
 #include "http/httpd.h"
 
-#include <unistd.h>
-
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "def/limits.h"
 #include "http/internal.h"
+#include "wire/tls.h"
 
 enum { OUTBOX_BYTES_MAX = 64 << 20 }; // a page of history is the largest whole answer
 
@@ -415,14 +414,18 @@ void httpd_accept(struct httpd *h, const struct accepted *a)
     struct http_conn *hc = pool_try_alloc(&h->conns_pool);
     h->conns_count++;
     if (!hc) {
-        close(a->fd);
+        accepted_drop(a);
         httpd_conn_over(h);
         return;
     }
     if (conn_new_take(h->sockets, a->fd, &http_conn_ops, hc, &hc->conn)) {
+        tls_conn_free(a->tls);
         pool_free(&h->conns_pool, hc);
         httpd_conn_over(h);
         return;
+    }
+    if (a->tls) {
+        conn_set_tls_take(hc->conn, a->tls);
     }
     hc->httpd = h;
     hc->peer = a->peer;

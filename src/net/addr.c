@@ -25,6 +25,18 @@ static struct net_addr make_v6(const uint8_t bytes[V6_BYTES])
     return a;
 }
 
+struct net_addr net_addr_of_bytes(uint8_t family, const uint8_t *bytes, uint16_t port)
+{
+    struct net_addr a = {.family = 4};
+    if (family == 6) {
+        a = make_v6(bytes);
+    } else {
+        memcpy(a.bytes, bytes, V4_BYTES);
+    }
+    a.port = port;
+    return a;
+}
+
 struct net_addr net_addr_of_sockaddr(const struct sockaddr *sa)
 {
     struct net_addr a = {0};

@@ -30,6 +30,8 @@ enum { NET_ADDR_TEXT_BYTES = 56 }; // with brackets, port and the final NUL
 
 // `sa` may be of any family; it must be as long as its family says.
 struct net_addr net_addr_of_sockaddr(const struct sockaddr *sa);
+// `family` is 4 or 6, of 4 or 16 bytes.
+struct net_addr net_addr_of_bytes(uint8_t family, const uint8_t *bytes, uint16_t port);
 // "192.0.2.1", "2001:db8::1" or "[2001:db8::1]"; with a port "192.0.2.1:80" and "[2001:db8::1]:80".
 // No names, no zones, no octal. -E_BAD_REQUEST.
 int net_addr_parse(struct str s, struct net_addr *ret) MUST_CHECK;

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "net/conn_int.h"
+#include "wire/tls.h"
 
 enum {
     UNSENT_LOW_WATER_BYTES = 16384, // without it a reader that never reads holds 4 MB of the kernel
@@ -41,7 +42,7 @@ void conn_close_with(struct conn *c, int err)
     loop_task_defer(c->all->cfg.loop, &c->task);
 }
 
-static bool wants_to_read(const struct conn *c)
+bool conn_wants_to_read(const struct conn *c)
 {
     return c->state == CONN_LINGERING ? !c->eof : !c->eof && !c->paused && !c->rest_full;
 }
@@ -52,7 +53,7 @@ void conn_update_watch(struct conn *c)
         return;
     }
     uint32_t events = c->blocked ? EPOLLOUT : 0;
-    if (wants_to_read(c)) {
+    if (conn_wants_to_read(c)) {
         events |= EPOLLIN;
     } else if (!c->eof && !c->hup_seen) {
         events |= EPOLLRDHUP; // once only: it would fire at every turn
@@ -122,13 +123,16 @@ void conn_held_changed(struct conn *c)
         return;
     }
     size_t bytes = h->rest.cap + h->out.cap;
+    if (c->tls && h->run) { // shared with nobody
+        bytes += rcbuf_str(h->run).len;
+    }
     c->all->buffer_bytes += bytes - h->counted;
     h->counted = bytes;
 }
 
 // ---- Reading ----
 
-static size_t rest_room(const struct conn *c)
+size_t conn_rest_room(const struct conn *c)
 {
     return c->all->cfg.rest_bytes_max - conn_rest_bytes(c);
 }
@@ -153,7 +157,7 @@ static void keep_rest(struct conn *c, bool from_rest, char *p, size_t len, size_
     } else if (used < len) {
         put_rest(c, p + used, len - used);
     }
-    c->rest_full = rest_room(c) == 0;
+    c->rest_full = conn_rest_room(c) == 0;
     conn_held_changed(c);
 }
 
@@ -191,7 +195,7 @@ static void offer_rest(struct conn *c)
     }
 }
 
-static void at_eof(struct conn *c)
+void conn_at_eof(struct conn *c)
 {
     c->eof = true;
     if (c->state == CONN_LINGERING) {
@@ -205,12 +209,28 @@ static void at_eof(struct conn *c)
     }
 }
 
+void conn_deliver(struct conn *c, char *p, size_t len)
+{
+    if (conn_rest_bytes(c) == 0) {
+        offer(c, p, len);
+        return;
+    }
+    put_rest(c, p, len);
+    if (c->state == CONN_OPEN) {
+        offer(c, c->held->rest.p, c->held->rest.len);
+    }
+}
+
 static void read_some(struct conn *c)
 {
+    if (c->tls && c->state == CONN_OPEN) {
+        conn_tls_read(c);
+        return;
+    }
     char *p = loop_read_buffer(c->all->cfg.loop);
     size_t room = LOOP_READ_BYTES;
-    if (c->state == CONN_OPEN && rest_room(c) < room) {
-        room = rest_room(c);
+    if (c->state == CONN_OPEN && conn_rest_room(c) < room) {
+        room = conn_rest_room(c);
     }
     ASSERT(room > 0);
     ssize_t n = recv(c->watch.fd, p, room, MSG_DONTWAIT);
@@ -221,20 +241,13 @@ static void read_some(struct conn *c)
         return;
     }
     if (n == 0) {
-        at_eof(c);
+        conn_at_eof(c);
         return;
     }
     if (c->state == CONN_LINGERING) {
         return; // thrown away
     }
-    if (conn_rest_bytes(c) == 0) {
-        offer(c, p, (size_t)n);
-        return;
-    }
-    put_rest(c, p, (size_t)n);
-    if (c->state == CONN_OPEN) {
-        offer(c, c->held->rest.p, c->held->rest.len);
-    }
+    conn_deliver(c, p, (size_t)n);
 }
 
 static void on_event(struct loop_watch *w, uint32_t events)
@@ -244,7 +257,7 @@ static void on_event(struct loop_watch *w, uint32_t events)
         conn_flush(c);
         loop_task_defer(c->all->cfg.loop, &c->task);
     }
-    if (c->state != CONN_CLOSED && wants_to_read(c)) {
+    if (c->state != CONN_CLOSED && conn_wants_to_read(c)) {
         if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
             read_some(c);
         }
@@ -268,7 +281,7 @@ void conn_pause_reading(struct conn *c)
 void conn_resume_reading(struct conn *c)
 {
     c->paused = false;
-    if (conn_rest_bytes(c) > 0 || c->offering) {
+    if (conn_rest_bytes(c) > 0 || c->offering || (c->tls && tls_conn_has_unread(c->tls))) {
         c->offer = true;
         if (c->state != CONN_CLOSED) {
             loop_task_defer(c->all->cfg.loop, &c->task);
@@ -284,6 +297,7 @@ static void finish(struct conn *c)
     metrics_add(c->all->cfg.metrics, METRIC_CONNECTIONS, -1);
     loop_task_cancel(&c->task);
     let_go(c);
+    tls_conn_free(c->tls);
     if (c->ops->on_closed) {
         c->ops->on_closed(c, c->arg, c->err);
     }
@@ -307,6 +321,10 @@ static void on_task(struct loop_task *t)
     struct conn *c = CONTAINER_OF(t, struct conn, task);
     if (c->offer) {
         offer_rest(c);
+        if (c->tls && c->state == CONN_OPEN && conn_wants_to_read(c) &&
+            tls_conn_has_unread(c->tls)) {
+            conn_tls_read(c);
+        }
     }
     if (c->pending) { // what was written since goes behind it
         sender_flush(c->all->cfg.sender);
@@ -397,6 +415,16 @@ int conn_new_take(struct conns *all, int fd, const struct conn_ops *ops, void *a
     return 0;
 }
 
+void conn_set_tls_take(struct conn *c, struct tls_conn *tls)
+{
+    ASSERT(!c->tls && !c->held);
+    c->tls = tls;
+    c->offer = tls_conn_has_unread(tls); // what came right behind the handshake
+    if (c->offer) {
+        loop_task_defer(c->all->cfg.loop, &c->task);
+    }
+}
+
 void conn_set_user(struct conn *c, const struct conn_ops *ops, void *arg)
 {
     c->ops = ops;
@@ -418,6 +446,12 @@ void conn_shutdown(struct conn *c)
     if (!h) { // nothing is unsent, then
         conn_close_with(c, -E_NO_MEMORY);
         return;
+    }
+    if (c->tls) {
+        conn_tls_shutdown(c);
+        if (c->state != CONN_OPEN) {
+            return;
+        }
     }
     c->state = CONN_LINGERING;
     c->want_drained = false;

@@ -26,6 +26,7 @@
 #include "net/sender.h"
 
 struct conn;
+struct tls_conn;
 
 enum conn_limits { CONN_BYTES_MAX = 88 };
 
@@ -80,6 +81,10 @@ void conn_prepare_listener(int fd);
 // Takes the descriptor, also on failure: -E_NO_MEMORY. Nobody else may have a copy of it.
 int conn_new_take(struct conns *all, int fd, const struct conn_ops *ops, void *arg,
                   struct conn **ret) MUST_CHECK;
+// The connection speaks TLS, whose handshake is done. Before anything is read or written; takes
+// `tls`. All that is said here of bytes is then said of plain text, but what is unsent is sealed.
+// Runs are sealed for each connection and sent together all the same.
+void conn_set_tls_take(struct conn *c, struct tls_conn *tls);
 // Hands the connection to another user from the next call on. What was not consumed is offered to
 // the new one.
 void conn_set_user(struct conn *c, const struct conn_ops *ops, void *arg);
@@ -99,16 +104,6 @@ void conn_write_commit(struct conn *c, size_t len);
 // them. Does nothing unless runs are on and the connection is open.
 void conn_send_run(struct conn *c, struct rcbuf *run);
 void conn_take_runs(struct conn *c, bool on); // off at first
-
-// What stands between the bytes that are written and the socket, such as encryption.
-struct conn_transform {
-    // Appends to `out` what shall be sent for `in`, maybe nothing yet. When `out` fails the
-    // connection is closed.
-    void (*fn)(struct conn_transform *t, struct str in, struct buf *out);
-};
-// From the next write on; borrowed until on_closed. Runs are copied from then on, since what goes
-// out for them is this connection's alone.
-void conn_set_transform(struct conn *c, struct conn_transform *t);
 
 // From a send that the socket did not take whole until all of it is sent.
 bool conn_is_blocked(const struct conn *c);

@@ -437,81 +437,6 @@ static void bytes_left_go_to_the_next_user(void **state)
 
 // ---- Transform ----
 
-// Records of a byte of length and as many bytes, flipped; what fills no record waits for more.
-struct records {
-    struct conn_transform transform;
-    char waiting[100];
-    size_t len;
-};
-
-static void to_records(struct conn_transform *t, struct str in, struct buf *out)
-{
-    struct records *r = CONTAINER_OF(t, struct records, transform);
-    for (size_t i = 0; i < in.len; i++) {
-        r->waiting[r->len++] = (char)~in.p[i];
-        if (r->len == sizeof(r->waiting)) {
-            buf_putc(out, (char)r->len);
-            buf_put_mem(out, r->waiting, r->len);
-            r->len = 0;
-        }
-    }
-}
-
-static void what_is_written_goes_through_the_transform(void **state)
-{
-    (void)state;
-    enum { WRITES = 2000, BYTES = 1000, RECORD = 101, TOTAL = WRITES * BYTES / 100 * RECORD };
-    struct fixture *f = fixture_new((struct conns_config){0}, 4096);
-    struct records r = {.transform.fn = to_records};
-    char text[BYTES], record[RECORD];
-    memset(text, 'x', sizeof(text));
-    struct rcbuf *run = rcbuf_try_new(str_make(text, BYTES));
-    conn_write(f->conn, STR("plain"));
-    conn_set_transform(f->conn, &r.transform);
-    conn_take_runs(f->conn, true);
-    conn_write(f->conn, str_make(text, 60));
-    assert_int_equal(conn_unsent_bytes(f->conn), 5); // nothing yet
-    conn_write(f->conn, str_make(text, 40));
-    assert_int_equal(conn_unsent_bytes(f->conn), 5 + RECORD);
-    loop_turn(f->loop, 0);
-    assert_int_equal(recv(f->peer, record, 5, MSG_WAITALL), 5);
-    assert_memory_equal(record, "plain", 5);
-    for (int i = 0; i < WRITES; i += 2) {
-        conn_write(f->conn, str_make(text, BYTES));
-        conn_send_run(f->conn, run);
-    }
-    loop_turn(f->loop, 0);
-    assert_true(conn_is_blocked(f->conn));
-    for (size_t i = 0; i < TOTAL + RECORD; i += RECORD) {
-        for (size_t got = 0; got < RECORD;) {
-            ssize_t n = recv(f->peer, record + got, RECORD - got, MSG_DONTWAIT);
-            got += n > 0 ? (size_t)n : 0;
-            loop_turn(f->loop, 0);
-        }
-        assert_int_equal(record[0], 100);
-        assert_int_equal(record[1], (char)~'x');
-        assert_memory_equal(record + 1, record + 2, RECORD - 2);
-    }
-    assert_int_equal(conn_unsent_bytes(f->conn), 0);
-    rcbuf_unref(run);
-    fixture_free(f);
-}
-
-static void a_transform_without_memory_closes(void **state)
-{
-    (void)state;
-    struct fixture *f = fixture_new((struct conns_config){0}, 0);
-    struct records r = {.transform.fn = to_records, .len = 99};
-    conn_set_transform(f->conn, &r.transform);
-    mem_fail_nth(3); // after what is held and the place to write to
-    conn_write(f->conn, STR("x"));
-    mem_fail_nth(0);
-    assert_false(conn_is_open(f->conn));
-    loop_turn(f->loop, 0);
-    assert_int_equal(f->err, -E_NO_MEMORY);
-    fixture_free(f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,8 +455,6 @@ int main(void)
         cmocka_unit_test(lingering_close_lets_the_peer_read_the_answer),
         cmocka_unit_test(lingering_ends_in_time),
         cmocka_unit_test(bytes_left_go_to_the_next_user),
-        cmocka_unit_test(what_is_written_goes_through_the_transform),
-        cmocka_unit_test(a_transform_without_memory_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

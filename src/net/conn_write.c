@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/err.h"
 #include "net/conn_int.h"
+#include "wire/tls.h"
 
 enum {
     COMPACT_BYTES = 4096, // sent bytes in front of the outbox worth moving the rest for
@@ -128,6 +129,7 @@ void conn_run_sent(struct conn *c, struct rcbuf *run, ssize_t n, struct list *bl
     h->run_sent = taken;
     sent_short(c, taken);
     conn_update_watch(c);
+    conn_held_changed(c);
     list_push_back(blocked, &h->blocked_node);
 }
 
@@ -137,8 +139,17 @@ void conn_send_run(struct conn *c, struct rcbuf *run)
         return;
     }
     struct sender *sender = c->all->cfg.sender;
-    if (!sender || c->transform || c->pending || conn_unsent_bytes(c) > 0) {
+    if (!sender || c->pending || conn_unsent_bytes(c) > 0) {
         conn_write_rcbuf(c, run);
+        return;
+    }
+    if (c->tls) {
+        struct rcbuf *sealed = conn_tls_seal(c, run);
+        if (sealed) {
+            c->pending = true;
+            sender_push(sender, c, sealed);
+            rcbuf_unref(sealed);
+        }
         return;
     }
     c->pending = true;
@@ -150,7 +161,16 @@ void conn_take_runs(struct conn *c, bool on)
     c->take_runs = on;
 }
 
-char *conn_write_reserve(struct conn *c, size_t len)
+void conn_written(struct conn *c)
+{
+    conn_held_changed(c);
+    if (!c->blocked) {
+        loop_task_defer(c->all->cfg.loop, &c->task);
+    }
+}
+
+// Room behind the outbox; NULL: closed, or just failed.
+static char *make_room(struct conn *c, size_t len)
 {
     if (c->state != CONN_OPEN) {
         return NULL;
@@ -171,40 +191,42 @@ char *conn_write_reserve(struct conn *c, size_t len)
     return p;
 }
 
-void conn_set_transform(struct conn *c, struct conn_transform *t)
+// What is reserved under TLS lies so far behind the outbox that its records, which are longer than
+// it, never reach the text that is still to be sealed, and that the outbox need not grow meanwhile.
+char *conn_write_reserve(struct conn *c, size_t len)
 {
-    c->transform = t;
-}
-
-// The bytes lie behind the outbox.
-static void put_transformed(struct conn *c, size_t len)
-{
-    struct buf *out = &c->held->out, wire;
-    buf_init(&wire, out->max);
-    c->transform->fn(c->transform, str_make(out->p + out->len, len), &wire);
-    buf_put(out, buf_str(&wire));
-    if (wire.failed || out->failed) {
-        conn_close_with(c, -E_NO_MEMORY);
+    if (!c->tls) {
+        return make_room(c, len);
     }
-    buf_fini(&wire);
+    size_t headroom = tls_sealed_bytes_max(len) - len + TLS_RECORD_OVERHEAD;
+    char *p = make_room(c, headroom + len);
+    if (!p) {
+        return NULL;
+    }
+    c->held->headroom = headroom;
+    return p + headroom;
 }
 
 void conn_write_commit(struct conn *c, size_t len)
 {
-    if (c->transform) {
-        put_transformed(c, len);
-    } else {
-        buf_commit(&c->held->out, len);
+    if (c->tls) {
+        struct conn_held *h = c->held;
+        conn_tls_put(c, str_make(h->out.p + h->out.len + h->headroom, len));
+        return;
     }
-    conn_held_changed(c);
-    if (!c->blocked) {
-        loop_task_defer(c->all->cfg.loop, &c->task);
-    }
+    buf_commit(&c->held->out, len);
+    conn_written(c);
 }
 
 void conn_write(struct conn *c, struct str bytes)
 {
     if (bytes.len == 0) {
+        return;
+    }
+    if (c->tls) {
+        if (make_room(c, tls_sealed_bytes_max(bytes.len))) {
+            conn_tls_put(c, bytes);
+        }
         return;
     }
     char *p = conn_write_reserve(c, bytes.len);

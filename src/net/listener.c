@@ -19,28 +19,18 @@
 
 enum { ACCEPTS_PER_TURN = 64, BACKLOG = 4096, HOST_BYTES_MAX = 255 };
 
-// The connections of one turn on their way to one worker: one mail, however many.
-struct handover {
-    struct mail mail;
-    struct accept_target *target;
-    unsigned count;
-    struct accepted accepted[ACCEPTS_PER_TURN];
-};
-
 struct listener {
     struct list node; // in acceptor.listeners
     struct acceptor *acceptor;
     struct loop_watch watch;
-    bool loopback;
+    bool loopback, tls;
     uint16_t port;
     char text[NET_ADDR_TEXT_BYTES];
 };
 
 struct acceptor {
     struct acceptor_config cfg;
-    struct accept_target **targets; // copy of cfg.targets
-    struct handover **batch;        // per target, what was accepted for it in this turn; or NULL
-    size_t turn;                    // where the search for the least loaded begins
+    struct handovers *workers, *reception; // the second may be NULL
     struct list listeners;
     struct timer retry;
     int *reserve; // -1: given back
@@ -169,80 +159,25 @@ static void on_retry(struct timer *t)
 
 // ---- Accepting ----
 
-static void on_handover(struct mail *m)
+static uint8_t due_of(const struct listener *l, const struct net_addr *peer)
 {
-    struct handover *h = CONTAINER_OF(m, struct handover, mail);
-    for (unsigned i = 0; i < h->count; i++) {
-        h->target->fn_take(h->target, &h->accepted[i]);
+    const struct net_blocks *proxies = &l->acceptor->cfg.proxies;
+    unsigned due = l->tls ? ACCEPTED_TLS : 0;
+    if (proxies->count > 0 && net_blocks_contain(proxies, peer)) {
+        due |= ACCEPTED_PROXY;
     }
-    mem_free(h);
+    return (uint8_t)due;
 }
 
-static size_t least_loaded(struct acceptor *a)
+static void take(struct listener *l, int fd, const union address *peer)
 {
-    size_t best = 0;
-    uint32_t best_load = UINT32_MAX;
-    for (size_t i = 0; i < a->cfg.targets_count; i++) {
-        size_t at = (a->turn + i) % a->cfg.targets_count;
-        uint32_t load = atomic_load_explicit(&a->targets[at]->load, memory_order_relaxed);
-        if (load < best_load) {
-            best = at;
-            best_load = load;
-        }
-    }
-    a->turn++;
-    return best;
-}
-
-static void choose_target_take(struct acceptor *a, const struct accepted *accepted)
-{
-    size_t which = least_loaded(a);
-    struct accept_target *t = a->targets[which];
-    if (t->loop == a->cfg.loop) {
-        atomic_fetch_add_explicit(&t->load, 1, memory_order_relaxed);
-        metrics_add(a->cfg.metrics, METRIC_ACCEPTED, 1);
-        t->fn_take(t, accepted);
-        return;
-    }
-    struct handover *h = a->batch[which];
-    if (!h) {
-        h = mem_try_alloc(sizeof(*h));
-        if (!h) {
-            close(accepted->fd);
-            return;
-        }
-        h->mail.run = on_handover;
-        h->target = t;
-        a->batch[which] = h;
-    }
-    h->accepted[h->count++] = *accepted;
-    atomic_fetch_add_explicit(&h->target->load, 1, memory_order_relaxed);
-}
-
-static void drop_take(struct handover *h)
-{
-    atomic_fetch_sub_explicit(&h->target->load, h->count, memory_order_relaxed);
-    for (unsigned i = 0; i < h->count; i++) {
-        close(h->accepted[i].fd);
-    }
-    mem_free(h);
-}
-
-static void hand_over(struct acceptor *a)
-{
-    for (size_t i = 0; i < a->cfg.targets_count; i++) {
-        struct handover *h = a->batch[i];
-        a->batch[i] = NULL;
-        if (!h) {
-            continue;
-        }
-        unsigned count = h->count;
-        if (loop_post_take(h->target->loop, &h->mail)) {
-            metrics_add(a->cfg.metrics, METRIC_ACCEPTED, count);
-        } else { // the worker has ended
-            drop_take(h);
-        }
-    }
+    struct acceptor *a = l->acceptor;
+    struct accepted c = {
+        .fd = fd, .loopback_listener = l->loopback, .peer = net_addr_of_sockaddr(&peer->any)};
+    c.due = due_of(l, &c.peer);
+    a->told = false;
+    metrics_add(a->cfg.metrics, METRIC_ACCEPTED, 1);
+    handovers_put_take(c.due ? a->reception : a->workers, &c);
 }
 
 static void on_acceptable(struct loop_watch *w, uint32_t events UNUSED)
@@ -254,31 +189,30 @@ static void on_acceptable(struct loop_watch *w, uint32_t events UNUSED)
         socklen_t len = sizeof(peer);
         int fd = accept4(w->fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            a->told = false;
-            choose_target_take(a, &(struct accepted){.fd = fd,
-                                                     .loopback_listener = l->loopback,
-                                                     .peer = net_addr_of_sockaddr(&peer.any)});
+            take(l, fd, &peer);
         } else if (errno == EAGAIN) {
             break;
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             pause_accepting(a, errno);
         } // else this one connection came to nothing
     }
-    hand_over(a);
+    handovers_send(a->workers);
+    if (a->reception) {
+        handovers_send(a->reception);
+    }
 }
 
 // ---- Life ----
 
 struct acceptor *acceptor_new(const struct acceptor_config *cfg)
 {
-    ASSERT(cfg->targets_count > 0 && cfg->pause_ms > 0);
+    ASSERT(cfg->pause_ms > 0 && (cfg->reception || cfg->proxies.count == 0));
     struct acceptor *a = mem_alloc(sizeof(*a));
     a->cfg = *cfg;
-    a->targets = mem_calloc(cfg->targets_count, sizeof(void *));
-    for (size_t i = 0; i < cfg->targets_count; i++) {
-        a->targets[i] = cfg->targets[i];
+    a->workers = handovers_new(cfg->loop, cfg->targets, cfg->targets_count);
+    if (cfg->reception) {
+        a->reception = handovers_new(cfg->loop, &cfg->reception, 1);
     }
-    a->batch = mem_calloc(cfg->targets_count, sizeof(*a->batch));
     list_init(&a->listeners);
     timer_init(&a->retry, on_retry);
     a->reserve = mem_calloc(cfg->reserve + 1, sizeof(*a->reserve));
@@ -289,7 +223,8 @@ struct acceptor *acceptor_new(const struct acceptor_config *cfg)
     return a;
 }
 
-int acceptor_listen(struct acceptor *a, struct str host, uint16_t port, const struct listener **ret)
+static int listen_at(struct acceptor *a, struct str host, uint16_t port, bool tls,
+                     const struct listener **ret)
 {
     struct addrinfo *ai;
     int e = resolve(host, port, &ai);
@@ -307,6 +242,7 @@ int acceptor_listen(struct acceptor *a, struct str host, uint16_t port, const st
     ASSERT(rc == 0);
     struct listener *l = mem_alloc(sizeof(*l));
     l->acceptor = a;
+    l->tls = tls;
     l->watch = (struct loop_watch){.fd = fd, .fn = on_acceptable};
     describe(l, &address);
     e = loop_watch_add(a->cfg.loop, &l->watch, a->paused ? 0 : EPOLLIN);
@@ -318,6 +254,18 @@ int acceptor_listen(struct acceptor *a, struct str host, uint16_t port, const st
     list_push_back(&a->listeners, &l->node);
     *ret = l;
     return 0;
+}
+
+int acceptor_listen(struct acceptor *a, struct str host, uint16_t port, const struct listener **ret)
+{
+    return listen_at(a, host, port, false, ret);
+}
+
+int acceptor_listen_tls(struct acceptor *a, struct str host, uint16_t port,
+                        const struct listener **ret)
+{
+    ASSERT(a->reception);
+    return listen_at(a, host, port, true, ret);
 }
 
 void acceptor_stop(struct acceptor *a)
@@ -340,8 +288,8 @@ void acceptor_free(struct acceptor *a)
     acceptor_stop(a);
     reserve_release(a);
     mem_free(a->reserve);
-    mem_free(a->targets);
-    mem_free(a->batch);
+    handovers_free(a->workers);
+    handovers_free(a->reception);
     mem_free(a);
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Listening sockets, all on one loop, one per address. Each accepted connection is handed to the
-// least loaded worker by mail. Out of descriptors, accepting pauses, gives back a few held in
+// least loaded worker by mail; where TLS or the header of a proxy comes first, to the reception
+// instead. Out of descriptors, accepting pauses, gives back a few held in
 // reserve so that the rest of the process can still open files, and goes on when they can be had
 // again.
 #ifndef CLAIRON_NET_LISTENER_H
 #define CLAIRON_NET_LISTENER_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,35 +14,21 @@
 #include "base/compiler.h"
 #include "base/str.h"
 #include "net/addr.h"
+#include "net/handover.h"
 #include "net/loop.h"
 #include "net/metrics.h"
 
 struct listener;
-
-// A connection on its way to a worker.
-struct accepted {
-    int fd;                 // the taker's
-    bool loopback_listener; // it came by a socket bound to a loopback address
-    struct net_addr peer;   // the other end of the socket
-};
-
-// One worker. Owned by the caller; outlives the acceptor.
-struct accept_target {
-    struct loop *loop;
-    // On that loop's thread; takes a->fd. When the connection is over the taker does
-    // atomic_fetch_sub on `load`.
-    void (*fn_take)(struct accept_target *t, const struct accepted *a);
-    void *ctx;
-    _Atomic(uint32_t) load; // connections handed over and not yet over
-};
 
 struct acceptor_config {
     struct loop *loop;
     struct metrics *metrics;
     struct accept_target *const *targets;
     size_t targets_count;
-    unsigned reserve; // descriptors held back
-    int64_t pause_ms; // after the descriptors ran out
+    struct accept_target *reception; // NULL: there are neither TLS listeners nor proxies
+    struct net_blocks proxies;       // whose connections begin with the header of a proxy; borrowed
+    unsigned reserve;                // descriptors held back
+    int64_t pause_ms;                // after the descriptors ran out
 };
 
 struct acceptor;
@@ -57,6 +43,9 @@ void acceptor_free(
 // the acceptor.
 int acceptor_listen(struct acceptor *a, struct str host, uint16_t port,
                     const struct listener **ret) MUST_CHECK;
+// The same for those who speak TLS. There must be a reception.
+int acceptor_listen_tls(struct acceptor *a, struct str host, uint16_t port,
+                        const struct listener **ret) MUST_CHECK;
 
 uint16_t listener_port(const struct listener *l);
 const char *listener_text(const struct listener *l); // "127.0.0.1:8000", "[::1]:8000"

@@ -30,7 +30,7 @@ typedef uint64_t config_uint;
 
 // One member per key, named section_key.
 struct config {
-    struct config_list server_listen, server_hosts, channels_default;
+    struct config_list server_listen, server_hosts, channels_default, tls_listen;
     struct config_blocks server_trusted_proxies, limits_exempt;
     config_uint server_workers, store_retention_hours, store_job_log_mb;
     struct str server_send, server_user, server_sandbox, store_data, websocket_cors_origin;
@@ -38,7 +38,8 @@ struct config {
     struct str auth_issuer, auth_audience, auth_cookie, auth_signing_key_file;
     config_uint auth_leeway_s;
     struct config_list auth_default_subscribe, auth_default_publish;
-    config_bool websocket_enabled, auth_allow_remote_without_auth;
+    struct str tls_certificate_file, tls_key_file;
+    config_bool websocket_enabled, auth_allow_remote_without_auth, server_proxy_protocol;
     struct limits limits;      // section limits: one key per row of def/limits.def that can be set
     struct config_text *texts; // what the spans point into
 };

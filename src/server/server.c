@@ -23,6 +23,7 @@
 #include "server/audit.h"
 #include "server/config.h"
 #include "server/engine.h"
+#include "server/front.h"
 #include "server/harden.h"
 #include "server/pages.h"
 #include "server/worker.h"
@@ -43,6 +44,7 @@ struct server {
     struct origin_policy *origins;
     struct gate *gate;
     struct audit_tokens *audit_tokens; // NULL: authentication is off
+    struct front *front; // NULL: neither TLS nor proxies that name their clients
     enum send_mode send;
     enum sandbox_mode sandbox;
     struct status status;
@@ -118,7 +120,10 @@ static int read_config(struct server *s, const struct server_options *o)
 static int open_gate(struct server *s)
 {
     struct config_fault fault = {""};
-    return gate_new(&s->config, &s->gate, &fault) ? complain(fault.text) : 0;
+    if (gate_new(&s->config, &s->gate, &fault) != 0) {
+        return complain(fault.text);
+    }
+    return front_new(&s->config, &s->front, &fault) != 0 ? complain(fault.text) : 0;
 }
 
 // --- listening ---
@@ -144,7 +149,7 @@ static int parse_address(struct str text, struct address *ret)
 }
 
 // `may_skip`: a port taken by somebody else is reported and passed over.
-static int listen_on(struct server *s, struct str text, bool may_skip)
+static int listen_on(struct server *s, struct str text, bool tls, bool may_skip)
 {
     struct address a;
     char fault[300];
@@ -154,7 +159,8 @@ static int listen_on(struct server *s, struct str text, bool may_skip)
         return complain(fault);
     }
     const struct listener *l;
-    int err = acceptor_listen(s->acceptor, a.host, a.port, &l);
+    int err = tls ? acceptor_listen_tls(s->acceptor, a.host, a.port, &l)
+                  : acceptor_listen(s->acceptor, a.host, a.port, &l);
     int why = errno;
     if (err) {
         const char *reason = err == -E_BAD_REQUEST ? "there is no such address"
@@ -178,23 +184,23 @@ static int listen_on(struct server *s, struct str text, bool may_skip)
                  listener_text(l));
         s->status.remote_without_auth = true;
     }
-    (void)printf("listening on http://%s\n", listener_text(l));
+    (void)printf("listening on %s://%s\n", tls ? "https" : "http", listener_text(l));
     return 0;
 }
 
-static int listen_all(struct server *s, const struct server_options *o)
+static int listen_without_tls(struct server *s, const struct server_options *o)
 {
     int failed = 0;
     if (o->listens_count) {
         for (unsigned i = 0; i < o->listens_count && !failed; i++) {
-            failed = listen_on(s, str_of(o->listens[i]), false);
+            failed = listen_on(s, str_of(o->listens[i]), false, false);
         }
         return failed;
     }
     const struct config_list *list = &s->config.server_listen;
     struct address first = {0}, a;
     if (list->count == 0) {
-        return listen_on(s, STR("127.0.0.1:8000"), false);
+        return listen_on(s, STR("127.0.0.1:8000"), false, false);
     }
     (void)!parse_address(list->items[0], &first);
     for (unsigned i = 0; i < list->count && !failed; i++) {
@@ -202,7 +208,18 @@ static int listen_all(struct server *s, const struct server_options *o)
         // missing.
         bool other = i > 0 && (parse_address(list->items[i], &a) != 0 || a.port != first.port ||
                                !str_eq(a.host, first.host));
-        failed = listen_on(s, list->items[i], other && parse_address(list->items[i], &a) == 0);
+        failed =
+            listen_on(s, list->items[i], false, other && parse_address(list->items[i], &a) == 0);
+    }
+    return failed;
+}
+
+static int listen_all(struct server *s, const struct server_options *o)
+{
+    int failed = listen_without_tls(s, o);
+    const struct config_list *list = &s->config.tls_listen;
+    for (unsigned i = 0; i < list->count && !failed; i++) {
+        failed = listen_on(s, list->items[i], true, false);
     }
     return failed;
 }
@@ -280,6 +297,33 @@ static int choose_send(struct server *s)
     return 0;
 }
 
+static int open_doors(struct server *s, struct accept_target *const *targets)
+{
+    bool alone = s->workers_count == 1;
+    struct metrics *metrics = metrics_of(s->metrics, s->workers_count);
+    const struct config_blocks *proxies = &s->config.server_trusted_proxies;
+    struct acceptor_config cfg = {.loop = alone ? worker_loop(s->workers[0]) : s->loop,
+                                  .metrics = metrics,
+                                  .targets = targets,
+                                  .targets_count = s->workers_count,
+                                  .reserve = DESCRIPTORS_HELD,
+                                  .pause_ms = ACCEPT_PAUSE_MS};
+    if (s->config.server_proxy_protocol) {
+        cfg.proxies = (struct net_blocks){.items = proxies->items, .count = proxies->count};
+    }
+    if (s->front) {
+        if (front_open(s->front, metrics, targets, s->workers_count) != 0) {
+            return complain("no descriptors for the reception's event loop");
+        }
+        cfg.reception = front_target(s->front);
+    }
+    s->acceptor = acceptor_new(&cfg);
+    if (alone) {
+        worker_bring_acceptor(s->workers[0], s->acceptor);
+    }
+    return 0;
+}
+
 static int start_workers(struct server *s, unsigned workers)
 {
     s->status.engine = s->engine;
@@ -314,18 +358,7 @@ static int start_workers(struct server *s, unsigned workers)
     if (loop_new(&s->loop) != 0) {
         return complain("no descriptors for the event loop");
     }
-    bool alone = workers == 1;
-    s->acceptor =
-        acceptor_new(&(struct acceptor_config){.loop = alone ? worker_loop(s->workers[0]) : s->loop,
-                                               .metrics = metrics_of(s->metrics, workers),
-                                               .targets = targets,
-                                               .targets_count = workers,
-                                               .reserve = DESCRIPTORS_HELD,
-                                               .pause_ms = ACCEPT_PAUSE_MS});
-    if (alone) {
-        worker_bring_acceptor(s->workers[0], s->acceptor);
-    }
-    return 0;
+    return open_doors(s, targets);
 }
 
 // --- stopping ---
@@ -335,6 +368,9 @@ static void stop_accepting(struct server *s)
 {
     if (s->workers_count > 1) {
         acceptor_stop(s->acceptor);
+    }
+    if (s->front) {
+        front_stop(s->front);
     }
 }
 
@@ -360,6 +396,11 @@ static void reload(struct server *s)
         log_warn("server.reload", "the keys stay as they were: %s", fault.text);
     } else {
         log_info("server.reload", "the keys were read again");
+    }
+    if (s->front && front_reload(s->front, &fault) != 0) {
+        log_warn("server.reload", "the certificate stays as it was: %s", fault.text);
+    } else if (s->front) {
+        log_info("server.reload", "the certificate was read again");
     }
 }
 
@@ -451,6 +492,9 @@ static int run(struct server *s, const struct server_options *o)
         for (unsigned i = 0; i < s->workers_count; i++) {
             worker_start(s->workers[i]);
         }
+        if (s->front) {
+            front_start(s->front);
+        }
         loop_run(s->loop);
         loop_timer_cancel(s->loop, &s->watch_timer);
     }
@@ -467,6 +511,7 @@ static int run(struct server *s, const struct server_options *o)
 static void server_fini(struct server *s)
 {
     acceptor_free(s->acceptor);
+    front_free(s->front);
     for (unsigned i = 0; i < s->workers_count; i++) {
         worker_free(s->workers[i]);
     }

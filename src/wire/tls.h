@@ -43,6 +43,8 @@ struct tls_server_config {
 int tls_server_new(const struct tls_server_config *cfg, struct tls_context **ret,
                    struct tls_fault *fault) MUST_CHECK;
 
+int64_t tls_context_expires_s(const struct tls_context *x); // the server's certificate: Unix time
+
 // ---- A client's context (tls_client.c) ----
 
 // Trusts the certificates of that file, or with NULL those that the system trusts.

@@ -232,6 +232,13 @@ static int use_key_pem(SSL_CTX *ssl, struct str text, struct tls_fault *fault)
     return err;
 }
 
+int64_t tls_context_expires_s(const struct tls_context *x)
+{
+    struct tm tm = {0};
+    const X509 *leaf = SSL_CTX_get0_certificate(x->ssl);
+    return leaf && ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &tm) ? (int64_t)timegm(&tm) : 0;
+}
+
 int tls_server_new(const struct tls_server_config *cfg, struct tls_context **ret,
                    struct tls_fault *fault)
 {

@@ -26,6 +26,8 @@ static int setup(void **state)
     test_pair_make(&pair, -60, 3600);
     tickets = tls_tickets_new();
     assert_int_equal(test_server_new(&pair, tickets, &server, &fault), 0);
+    int64_t left_s = tls_context_expires_s(server) - time(NULL);
+    assert_true(left_s > 3000 && left_s <= 3600);
     return 0;
 }
 

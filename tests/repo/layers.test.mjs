@@ -7,15 +7,16 @@ import { test } from 'node:test';
 import { makeDir, REPO, removeDir } from '../lib/paths.mjs';
 import { folderOf, isTest, read, walk } from './tree.mjs';
 
-// The pure codecs of wire that the hub may use.
+// The pure codecs of wire that the hub may use, and those of what comes before HTTP.
 const PURE = ['wire/json', 'wire/cursor'];
+const BEFORE_HTTP = ['wire/proxy', 'wire/tls'];
 const ALLOWED = {
   base: [],
   def: [],
   wire: ['base'],
   hub: ['base', ...PURE],
   store: ['hub', 'base', ...PURE],
-  net: ['base'],
+  net: ['base', ...BEFORE_HTTP],
   auth: ['base', 'wire/json'],
   http: ['net', 'wire', 'base'],
   dialect: ['http', 'net', 'wire', 'hub', 'base'],
