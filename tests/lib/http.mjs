@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // One HTTP request on a connection of its own. Any header can be set, also those that fetch keeps to itself.
 import http from 'node:http';
+import https from 'node:https';
 import { FAIL_AFTER_MS, within } from './wait.mjs';
 
 // `body`: a string or Buffer goes as it is, anything else as JSON. Other options: `headers` (undefined leaves
-// one out), `token`, `ms`. Returns {status, headers, text, json}; `json` is undefined unless text parses.
-export async function request(method, url, { body, headers = {}, token, ms = FAIL_AFTER_MS } = {}) {
+// one out), `token`, `ms`, and for https those of node, such as `ca`. Returns {status, headers, text, json}; `json` is undefined unless text parses.
+export async function request(method, url, { body, headers = {}, token, ms = FAIL_AFTER_MS, ...rest } = {}) {
   const bytes = encode(body);
   const sent = { connection: 'close', ...(token && { authorization: `Bearer ${token}` }) };
   if (bytes !== undefined) {
@@ -15,7 +16,8 @@ export async function request(method, url, { body, headers = {}, token, ms = FAI
   Object.keys(sent).filter((name) => sent[name] === undefined).forEach((name) => delete sent[name]);
 
   const answer = new Promise((resolve, reject) => {
-    const call = http.request(url, { method, headers: sent, agent: false }, (response) => {
+    const { request: begin } = String(url).startsWith('https:') ? https : http;
+    const call = begin(url, { agent: false, ...rest, method, headers: sent }, (response) => {
       const chunks = [];
       response.on('data', (chunk) => chunks.push(chunk));
       response.on('error', reject);

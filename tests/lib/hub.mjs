@@ -12,6 +12,7 @@ import { SseClient } from './sse.mjs';
 import { WsClient } from './ws.mjs';
 
 const READY = /^listening on (http:\/\/(.+):(\d+))$/;
+const READY_TLS = /^listening on (https:\/\/.+:\d+)$/;
 
 // Options, all of them optional:
 //   t        the test's context: the hub is stopped and checked when that test ends
@@ -19,6 +20,7 @@ const READY = /^listening on (http:\/\/(.+):(\d+))$/;
 //   env      further environment, e.g. { CLAIRON__SERVER__WORKERS: '2' }
 //   config   clairon.yaml as text, or as an object
 //   dataDir  keep the data here; otherwise in a temporary folder that goes with the hub
+//   tls      how many addresses the configuration has in tls.listen: their URLs are in `tlsUrls`
 //   listen   the --listen words, ['127.0.0.1:0'] unless given; [] leaves it to the configuration
 //   bin      the binary, unless the one of paths.mjs
 export async function startHub(options = {}) {
@@ -34,8 +36,8 @@ export async function startHub(options = {}) {
 }
 
 export class Hub {
-  constructor({ args = [], env = {}, config, dataDir, listen = ['127.0.0.1:0'], bin = binary() }) {
-    Object.assign(this, { args, env, listen, bin });
+  constructor({ args = [], env = {}, config, dataDir, tls = 0, listen = ['127.0.0.1:0'], bin = binary() }) {
+    Object.assign(this, { args, env, listen, tls, bin });
     this.tempDir = makeDir('hub');
     this.dataDir = dataDir ?? path.join(this.tempDir, 'data');
     this.child = null;
@@ -67,6 +69,12 @@ export class Hub {
         .catch((error) => this.#failStart(error));
       this.urls.push(READY.exec(line)[1]);
     }
+    this.tlsUrls = [];
+    while (this.tlsUrls.length < this.tls) {
+      const line = await this.child.out.waitFor((text) => READY_TLS.test(text), { what: '"listening on https"' })
+        .catch((error) => this.#failStart(error));
+      this.tlsUrls.push(READY_TLS.exec(line)[1]);
+    }
     this.listen = this.listen.map((_, i) => new URL(this.urls[i]).host);
   }
 
@@ -78,6 +86,10 @@ export class Hub {
 
   get url() {
     return this.urls[0];
+  }
+
+  get tlsUrl() {
+    return this.tlsUrls[0];
   }
 
   get port() {
