@@ -3,6 +3,8 @@
 // are cut and whatever the user consumes, runs, both ends of closing.
 #include "net/conn.h"
 
+#include <time.h>
+
 #include "base/err.h"
 #include "base/mem.h"
 #include "net/tcp_pair.h"
@@ -37,7 +39,7 @@ static int setup(void **state)
     struct tls_fault fault;
     test_pair_make(&pair, -60, 3600);
     tickets = tls_tickets_new();
-    assert_int_equal(test_server_new(&pair, tickets, &server, &fault), 0);
+    assert_int_equal(test_server_new(&pair, time(NULL), tickets, &server, &fault), 0);
     for (size_t i = 0; i < sizeof(sent); i++) {
         sent[i] = (char)(i * 7 + i / 251);
     }

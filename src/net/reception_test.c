@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -41,7 +42,7 @@ static int group_setup(void **state)
     test_pair_make(&pair, -60, 3600);
     test_pair_make(&next_pair, -60, 7200);
     tickets = tls_tickets_new();
-    assert_int_equal(test_server_new(&pair, tickets, &server, &fault), 0);
+    assert_int_equal(test_server_new(&pair, time(NULL), tickets, &server, &fault), 0);
     return 0;
 }
 
@@ -258,7 +259,7 @@ static void plain_http_is_told_so(void **state)
     assert_true(recv(fd, got, sizeof(got) - 1, 0) > 0);
     assert_non_null(strstr(got, "HTTP/1.1 400 "));
     const char *body = strstr(got, "\r\n\r\n") + 4;
-    assert_int_equal(strlen(body), atoi(strstr(got, "Content-Length: ") + 16));
+    assert_int_equal(strlen(body), strtol(strstr(got, "Content-Length: ") + 16, NULL, 10));
     close(fd);
     fixture_free(f);
 }
@@ -386,7 +387,7 @@ static void a_new_certificate_is_used_at_once(void **state)
         test_client_fini(&c);
         close(fd);
         if (i == 0) {
-            assert_int_equal(test_server_new(&next_pair, tickets, &next, &fault), 0);
+            assert_int_equal(test_server_new(&next_pair, time(NULL), tickets, &next, &fault), 0);
             reception_use_take(f->reception, next);
             loop_turn(f->loop, 0);
         }

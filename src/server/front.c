@@ -100,9 +100,6 @@ int front_new(const struct config *config, struct front **ret, struct config_fau
 int front_reload(struct front *f, struct config_fault *fault)
 {
     struct tls_context *context;
-    if (!f->tls) {
-        return 0;
-    }
     int err = read_pair(f->config, f->tickets, &context, fault);
     if (!err) {
         metrics_set(f->metrics, METRIC_TLS_EXPIRES, tls_context_expires_s(context));

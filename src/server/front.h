@@ -19,8 +19,8 @@ int front_open(struct front *f, struct metrics *metrics, struct accept_target *c
                size_t count) MUST_CHECK;
 struct accept_target *front_target(struct front *f); // opened
 void front_start(struct front *f);
-// Reads certificate and key again: for handshakes from now on. When they are no good those before
-// stay, and the fault says why.
+// With TLS: reads certificate and key again, for handshakes from now on. When they are no good
+// those before stay, and the fault says why.
 int front_reload(struct front *f, struct config_fault *fault) MUST_CHECK;
 // Closes all that have not come to a worker yet, joins. Idempotent. What comes still is closed.
 void front_stop(struct front *f);

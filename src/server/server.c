@@ -397,9 +397,12 @@ static void reload(struct server *s)
     } else {
         log_info("server.reload", "the keys were read again");
     }
-    if (s->front && front_reload(s->front, &fault) != 0) {
+    if (s->config.tls_listen.count == 0) {
+        return;
+    }
+    if (front_reload(s->front, &fault) != 0) {
         log_warn("server.reload", "the certificate stays as it was: %s", fault.text);
-    } else if (s->front) {
+    } else {
         log_info("server.reload", "the certificate was read again");
     }
 }

@@ -136,7 +136,8 @@ static bool set_host(SSL *ssl, const char *host)
     }
     ERR_clear_error();
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set1_host(ssl, host) && SSL_set_tlsext_host_name(ssl, host);
+    return SSL_set1_host(ssl, host) &&
+           SSL_set_tlsext_host_name(ssl, (char *)(uintptr_t)host); // which copies it
 }
 
 struct tls_conn *tls_conn_try_new(struct tls_context *x, const char *host)

@@ -124,11 +124,12 @@ static int on_alpn(SSL *ssl UNUSED, const unsigned char **ret, unsigned char *re
 static bool set_up(SSL_CTX *ssl, struct tls_tickets *tickets)
 {
     static const unsigned char sessions_of[] = "clairon";
+    char groups[] = GROUPS;
     SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_app_data(ssl, tickets);
     SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
     SSL_CTX_set_timeout(ssl, SESSION_S);
-    return SSL_CTX_set_cipher_list(ssl, CIPHERS_12) && SSL_CTX_set1_groups_list(ssl, GROUPS) &&
+    return SSL_CTX_set_cipher_list(ssl, CIPHERS_12) && SSL_CTX_set1_groups_list(ssl, groups) &&
            SSL_CTX_set_session_id_context(ssl, sessions_of, sizeof(sessions_of) - 1) &&
            SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket);
 }

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -25,7 +26,7 @@ static int setup(void **state)
     struct tls_fault fault;
     test_pair_make(&pair, -60, 3600);
     tickets = tls_tickets_new();
-    assert_int_equal(test_server_new(&pair, tickets, &server, &fault), 0);
+    assert_int_equal(test_server_new(&pair, time(NULL), tickets, &server, &fault), 0);
     int64_t left_s = tls_context_expires_s(server) - time(NULL);
     assert_true(left_s > 3000 && left_s <= 3600);
     return 0;
@@ -466,7 +467,7 @@ static void refused_pair(const struct test_pair *p, bool in_key, const char *tex
 {
     struct tls_context *x = NULL;
     struct tls_fault fault = {0};
-    assert_int_equal(test_server_new(p, tickets, &x, &fault), -E_BAD_REQUEST);
+    assert_int_equal(test_server_new(p, time(NULL), tickets, &x, &fault), -E_BAD_REQUEST);
     assert_null(x);
     assert_int_equal(fault.in_key, in_key);
     if (!strstr(fault.text, text)) {

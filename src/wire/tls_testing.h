@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -41,7 +40,7 @@ static inline void test_pair_make(struct test_pair *p, long from_s, long to_s)
     assert_non_null(key);
     assert_non_null(x);
     assert_int_equal(X509_set_version(x, 2), 1);
-    assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(x), (long)time(NULL)), 1);
+    assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(x), 1 + to_s), 1);
     X509_gmtime_adj(X509_getm_notBefore(x), from_s);
     X509_gmtime_adj(X509_getm_notAfter(x), to_s);
     assert_int_equal(X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
@@ -66,14 +65,15 @@ static inline void test_pair_make(struct test_pair *p, long from_s, long to_s)
     EVP_PKEY_free(key);
 }
 
-static inline int test_server_new(const struct test_pair *p, struct tls_tickets *tickets,
-                                  struct tls_context **ret, struct tls_fault *fault)
+// `now_s`: of the clock, which is the test's to read.
+static inline int test_server_new(const struct test_pair *p, int64_t now_s,
+                                  struct tls_tickets *tickets, struct tls_context **ret,
+                                  struct tls_fault *fault)
 {
-    return tls_server_new(&(struct tls_server_config){.chain = str_of(p->chain),
-                                                      .key = str_of(p->key),
-                                                      .now_s = time(NULL),
-                                                      .tickets = tickets},
-                          ret, fault);
+    return tls_server_new(
+        &(struct tls_server_config){
+            .chain = str_of(p->chain), .key = str_of(p->key), .now_s = now_s, .tickets = tickets},
+        ret, fault);
 }
 
 // A client that trusts everybody. Its `in` is what it reads, its `out` what it wrote.

@@ -3,7 +3,8 @@
 // nothing wrong and notices nothing.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Refused, startHub, until } from '../lib/index.mjs';
+import { RawSocket, Refused, startHub, until } from '../lib/index.mjs';
+import { makeAuthority } from '../lib/tls.mjs';
 
 const HOST = 'Host: 127.0.0.1';
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
@@ -17,8 +18,8 @@ async function hits(hub, name) {
 }
 
 // A hub with one low limit, and a bystander.
-async function withLimit(t, name, limits, hit, config = {}) {
-  const hub = await startHub({ t, config: { ...config, limits } });
+async function withLimit(t, name, limits, hit, config = {}, options = {}) {
+  const hub = await startHub({ t, config: { ...config, limits }, ...options });
   const control = await hub.ws('/ws');
   await control.waitType('connected');
   await control.subscribe('control');
@@ -170,4 +171,33 @@ test('a page of history is as long as it is set', async (t) => {
   assert.equal((await hub.post('/api/v1/publish', { events })).status, 200);
   assert.equal((await hub.get('/api/v1/history?topic=h')).json.events.length, 3);
   assert.equal((await hub.get('/api/v1/history?topic=h&limit=9')).json.events.length, 5);
+});
+
+test('TLS handshakes, and those that wait for theirs', async (t) => {
+  const { certificate, key } = makeAuthority(t).issue('hub');
+  const config = { tls: { listen: ['127.0.0.1:0'], certificate_file: certificate, key_file: key } };
+  const begin = async (hub, bytes) => {
+    const raw = await RawSocket.connect(new URL(hub.tlsUrl).port);
+    hub.clients.push(() => raw.close());
+    raw.write(bytes);
+    return raw;
+  };
+  const hello = Buffer.from('1603010200010001fc0303', 'hex'); // the first bytes of one
+  const tls = (name, limits, hit) => withLimit(t, name, limits, hit, config, { tls: 1 });
+  await tls('reception_ms', { reception_ms: 100 }, async (hub) => (await begin(hub, hello)).closed());
+  await tls('handshakes', { handshakes: 1 }, async (hub) => {
+    await begin(hub, hello);
+    await begin(hub, hello);
+  });
+  await tls('reception', { reception: 1 }, async (hub) => {
+    const both = [await begin(hub, hello), await begin(hub, hello)];
+    await Promise.race(both.map((raw) => raw.closed()));
+  });
+  await tls('handshake_bytes', {}, async (hub) => {
+    const record = Buffer.alloc(5 + 16384);
+    record.write('1603014000', 'hex');
+    const first = Buffer.from(record);
+    first.write('010186a00303', 5, 'hex'); // says that it has 100,000 bytes
+    await (await begin(hub, Buffer.concat([first, record, record]))).closed();
+  });
 });

@@ -9,7 +9,7 @@ import { folderOf, isTest, read, walk } from './tree.mjs';
 
 // The pure codecs of wire that the hub may use, and those of what comes before HTTP.
 const PURE = ['wire/json', 'wire/cursor'];
-const BEFORE_HTTP = ['wire/proxy', 'wire/tls'];
+const BEFORE_HTTP = ['wire/proxy', 'wire/tls', 'wire/tls_testing'];
 const ALLOWED = {
   base: [],
   def: [],
