@@ -185,6 +185,17 @@ static void split_fields(struct str rest, size_t head_bytes, struct http1_head *
     }
 }
 
+// Blanks behind a value may be tabs (RFC 9110 5.6.3), but not all readers of what decides about the
+// body take them.
+static bool tab_behind(struct str value)
+{
+    const char *at = value.p + value.len;
+    while (*at == ' ') {
+        at++;
+    }
+    return *at == '\t';
+}
+
 // RFC 9112 6: which bytes are the body. Whatever two readers could see differently is refused.
 static int judge_framing(struct http1_parser *p, struct http1_head *h)
 {
@@ -199,13 +210,15 @@ static int judge_framing(struct http1_parser *p, struct http1_head *h)
         if (h->minor == 0) {
             return refuse(p, E_BAD_REQUEST, "Transfer-Encoding in HTTP/1.0");
         }
-        if (!str_eq_nocase(http1_field(h, "Transfer-Encoding"), STR("chunked"))) {
+        struct str coding = http1_field(h, "Transfer-Encoding");
+        if (!str_eq_nocase(coding, STR("chunked")) || tab_behind(coding)) {
             return refuse(p, E_BAD_REQUEST, "Transfer-Encoding other than chunked");
         }
         h->framing = HTTP1_CHUNKED;
     } else if (lengths > 0) {
         uint64_t n;
-        if (str_to_u64(http1_field(h, "Content-Length"), &n) || n > INT64_MAX) {
+        struct str length = http1_field(h, "Content-Length");
+        if (str_to_u64(length, &n) || n > INT64_MAX || tab_behind(length)) {
             return refuse(p, E_BAD_REQUEST, "bad Content-Length");
         }
         h->framing = n > 0 ? HTTP1_LENGTH : HTTP1_NO_BODY;
@@ -220,7 +233,8 @@ static void judge_keep_alive(struct http1_head *h)
                     (h->minor > 0 || http1_has_token(h, "Connection", "keep-alive"));
 }
 
-// "HTTP/1.x": *ret_minor is 0 or 1.
+// "HTTP/1.0" and "HTTP/1.1": *ret_minor. RFC 9112 2.3 has 1.2 read as 1.1; nobody sends it, and
+// others refuse it.
 static int parse_version(struct http1_parser *p, struct str s, unsigned *ret_minor)
 {
     bool form = s.len == 8 && str_starts(s, STR("HTTP/")) && s.p[6] == '.' && s.p[5] >= '0' &&
@@ -228,7 +242,7 @@ static int parse_version(struct http1_parser *p, struct str s, unsigned *ret_min
     if (!form) {
         return refuse(p, E_BAD_REQUEST, "bad HTTP version");
     }
-    if (s.p[5] != '1') {
+    if (s.p[5] != '1' || s.p[7] > '1') {
         return refuse(p, E_VERSION, "HTTP version other than 1.0 and 1.1");
     }
     *ret_minor = s.p[7] != '0';

@@ -143,6 +143,8 @@ struct http1_body {
     enum http1_framing framing;
     uint8_t state;           // of the chunked decoder, see http1_body.c
     uint8_t digits;          // of the chunk size so far
+    uint8_t name_bytes;      // of this trailer's name
+    uint8_t name_other;      // bits: which names of framing it is not
     uint16_t ext_bytes;      // of this chunk's extension
     uint32_t overhead_bytes; // of all extensions and the trailers
     uint64_t left;           // of the body, or of the chunk

@@ -1,15 +1,37 @@
 // SPDX-License-Identifier: MIT
 // HTTP/1.1 bodies. The chunked coding (RFC 9112 7.1) byte by byte:
 //
-//   SIZE -> [EXT ->] SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE ...
-//                    SIZE_LF -> TRAILER (size 0) -> END_LF
+//   SIZE -> [EXT... ->] SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE ...
+//                       SIZE_LF -> TRAILER (size 0) -> END_LF
+//   EXT: the first byte of an extension's name. EXT_NAME -> [EXT_VALUE -> EXT_TOKEN, or
+//   EXT_QUOTED <-> EXT_ESCAPED -> EXT_END] -> EXT or SIZE_LF
 //   TRAILER: the first byte of a line; NAME, VALUE, LINE_LF: the rest of it.
 #include "wire/http1.h"
+
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/err.h"
 
-enum state { SIZE, EXT, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, NAME, VALUE, LINE_LF, END_LF };
+enum state {
+    SIZE,
+    EXT,
+    EXT_NAME,
+    EXT_VALUE,
+    EXT_TOKEN,
+    EXT_QUOTED,
+    EXT_ESCAPED,
+    EXT_END,
+    SIZE_LF,
+    DATA,
+    DATA_CR,
+    DATA_LF,
+    TRAILER,
+    NAME,
+    VALUE,
+    LINE_LF,
+    END_LF,
+};
 
 enum {
     EXT_BYTES_MAX = 256,        // of one chunk
@@ -96,16 +118,67 @@ static int count_overhead(struct http1_body *b)
     return 0;
 }
 
+// RFC 9112 7.1.1, without the blanks that only lenient readers take.
+static bool ext_state(struct http1_body *b, char c)
+{
+    bool token = http1_is_token(str_make(&c, 1));
+    switch (b->state) {
+    case EXT:
+        b->state = EXT_NAME;
+        return token;
+    case EXT_VALUE:
+        b->state = c == '"' ? EXT_QUOTED : EXT_TOKEN;
+        return token || c == '"';
+    case EXT_QUOTED:
+        b->state = c == '"' ? EXT_END : c == '\\' ? EXT_ESCAPED : EXT_QUOTED;
+        return text_char(c);
+    case EXT_ESCAPED:
+        b->state = EXT_QUOTED;
+        return text_char(c);
+    default: // EXT_NAME, EXT_TOKEN, EXT_END
+        if (c == '\r' || c == ';') {
+            b->state = c == ';' ? EXT : SIZE_LF;
+            return true;
+        }
+        if (b->state == EXT_NAME && c == '=') {
+            b->state = EXT_VALUE;
+            return true;
+        }
+        return token && b->state != EXT_END;
+    }
+}
+
 static int ext_byte(struct http1_body *b, char c)
 {
-    if (c == '\r') {
-        b->state = SIZE_LF;
-        return 0;
-    }
-    if (!text_char(c) || ++b->ext_bytes > EXT_BYTES_MAX) {
+    if (!ext_state(b, c) || ++b->ext_bytes > EXT_BYTES_MAX + 1) { // with the CR
         return refuse(b, E_BAD_REQUEST, "bad chunk extension");
     }
     return count_overhead(b);
+}
+
+// Names that may not come so late, since another reader may take them for the head's.
+static const char *const framing_names[] = {"content-length", "transfer-encoding"};
+
+static void name_byte(struct http1_body *b, char c)
+{
+    for (size_t i = 0; i < ARRAY_LEN(framing_names); i++) {
+        size_t len = strlen(framing_names[i]);
+        char want = b->name_bytes < len ? framing_names[i][b->name_bytes] : '\0';
+        if ((c | 0x20) != want && c != want) {
+            b->name_other |= (uint8_t)(1 << i);
+        }
+    }
+    b->name_bytes += b->name_bytes < UINT8_MAX;
+}
+
+static bool name_good(const struct http1_body *b)
+{
+    for (size_t i = 0; i < ARRAY_LEN(framing_names); i++) {
+        if (!(b->name_other & 1 << i) && b->name_bytes == strlen(framing_names[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static int trailer_byte(struct http1_body *b, char c)
@@ -115,10 +188,13 @@ static int trailer_byte(struct http1_body *b, char c)
     case TRAILER:
         good = c == '\r' || http1_is_token(str_make(&c, 1));
         b->state = c == '\r' ? END_LF : NAME;
+        b->name_bytes = b->name_other = 0;
+        name_byte(b, c);
         break;
     case NAME:
-        good = c == ':' || http1_is_token(str_make(&c, 1));
+        good = c == ':' ? name_good(b) : http1_is_token(str_make(&c, 1));
         b->state = c == ':' ? VALUE : NAME;
+        name_byte(b, c);
         break;
     default:
         good = c == '\r' || text_char(c);
@@ -172,6 +248,12 @@ static int next_chunked(struct http1_body *b, struct str *in, struct str *ret)
             rc = size_byte(b, c);
             break;
         case EXT:
+        case EXT_NAME:
+        case EXT_VALUE:
+        case EXT_TOKEN:
+        case EXT_QUOTED:
+        case EXT_ESCAPED:
+        case EXT_END:
             rc = ext_byte(b, c);
             break;
         case TRAILER:
