@@ -153,8 +153,11 @@ async function sim(tally) {
 
 async function fuzz(tally) {
   const targets = files('fuzz', /_fuzz\.c$/).map((file) => `fuzz/fuzz_${path.basename(file, '_fuzz.c')}`);
-  await buildFuzz(targets);
-  countLines(tally, await run('fuzz/run.sh', ['5', 'build-fuzz'], { env: SANITIZERS }), /^FAIL\b/);
+  await buildFuzz([...targets, 'fuzz/differential']);
+  countLines(tally, await run('fuzz/run.sh', ['10', 'build-fuzz'], { env: SANITIZERS }), /^FAIL\b/);
+  const differential = (words) => run(process.execPath, ['fuzz/differential.mjs', 'build-fuzz', '--count', '20000', ...words], { env: SANITIZERS });
+  countLines(tally, await differential(['--seed', '1']), /^FAIL\b/);
+  countLines(tally, await differential([]), /^FAIL\b/);
 }
 
 // ---- instructions per delivery
@@ -249,7 +252,7 @@ export const PARTS = {
   unit: { about: 'unit tests under ASan and UBSan', run: unit },
   sim: { about: `the hub against a model: ${SCHEDULES.toLocaleString('en')} seeded schedules, and planted bugs`, run: sim },
   cost: { about: 'instructions per delivery, beside the baseline', run: cost },
-  fuzz: { about: 'each fuzz target for 5 seconds', run: fuzz },
+  fuzz: { about: 'each fuzz target for 10 seconds, and HTTP heads and bodies beside Node', run: fuzz },
   integration: { about: 'a real hub under ASan and UBSan, real clients', run: integration },
   e2e: { about: 'a real hub and Chromium', run: e2e },
   tsan: { about: 'unit and smoke tests under TSan with 1, 2 and 8 workers, both ways of sending', run: tsan },
