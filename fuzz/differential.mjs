@@ -228,9 +228,18 @@ function ourParser(program) {
 const same = (a, b) => a.method === b.method && a.target === b.target && a.minor === b.minor && b.major === 1 && a.body === b.body
   && a.fields.length === b.fields.length && a.fields.every((text, i) => text === b.fields[i]);
 
+// Node drops what comes behind a request for an upgrade that nobody listens to; we read on.
+function asksUpgrade({ fields }) {
+  const value = (name) => fields.filter((_, i) => i % 2 === 1 && fields[i - 1].toLowerCase() === name).join(',').toLowerCase();
+  return /\bupgrade\b/.test(value('connection')) && value('upgrade') !== '';
+}
+
 // Why not, or null.
 export function difference(ours, node) {
   for (const [i, request] of ours.requests.entries()) {
+    if (i > 0 && asksUpgrade(ours.requests[i - 1])) {
+      return null;
+    }
     if (!node.requests[i]) {
       return `request ${i + 1} is taken by us alone (${node.refusal ?? 'no refusal'})`;
     }
