@@ -10,6 +10,7 @@ import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { makeDir, REPO } from '../tests/lib/paths.mjs';
+import { WsClient } from '../tests/lib/ws.mjs';
 import { honest, newEs256, newSecret, sleep, startOwn, takes, tokenOf, writeKeys } from './own.mjs';
 
 const IN_USE_MS_MAX = 1000;
@@ -72,10 +73,10 @@ function open({ port, token, ca }) {
   });
 }
 
-// Handshakes at a rate, by `how()` each, until stop(), which says {done, refused: {why: count}}.
+// Handshakes at a rate, by `how()` each, until stop(), which says {done, per_s, took, refused: {why: count}}.
 class Handshakes {
   constructor(rate, how) {
-    Object.assign(this, { how, done: 0, refused: {}, under: new Set(), held: [] });
+    Object.assign(this, { how, took: [], refused: {}, under: new Set(), held: [] });
     this.began = Date.now();
     this.due = 0;
     this.timer = setInterval(() => {
@@ -86,8 +87,9 @@ class Handshakes {
   }
 
   #one() {
+    const began = performance.now();
     const one = open(this.how()).then(({ socket }) => {
-      this.done++;
+      this.took.push(performance.now() - began);
       this.held.push(socket);
       if (this.held.length > HOLD) {
         this.held.shift().destroy();
@@ -103,7 +105,8 @@ class Handshakes {
     const seconds = (Date.now() - this.began) / 1000;
     await Promise.all(this.under);
     this.held.forEach((socket) => socket.destroy());
-    return { per_s: Math.round(this.done / seconds), done: this.done, refused: this.refused };
+    const done = this.took.length;
+    return { per_s: Math.round(done / seconds), done, took: this.took, refused: this.refused };
   }
 }
 
@@ -166,14 +169,15 @@ async function rotateKeys(options) {
 }
 
 // Live clients over TLS. {dropped()}: how many are gone.
-async function liveOverTls(count, how) {
-  const sockets = [];
-  for (let i = 0; i < count; i++) {
-    sockets.push((await open(how())).socket);
-  }
+async function liveOverTls(count, { port, ca }) {
+  const clients = [];
   let dropped = 0;
-  sockets.forEach((socket) => socket.on('close', () => dropped++).resume());
-  return { dropped: () => dropped, end: () => sockets.forEach((socket) => socket.removeAllListeners('close').destroy()) };
+  for (let i = 0; i < count; i++) {
+    const client = await WsClient.connect(`wss://127.0.0.1:${port}/api/v1/ws`, { ca });
+    client.closed.then(() => dropped++);
+    clients.push(client);
+  }
+  return { dropped: () => dropped, end: () => clients.forEach((client) => client.terminate()) };
 }
 
 async function rotateCertificates(options) {
@@ -184,15 +188,17 @@ async function rotateCertificates(options) {
   if (!first || !takes(options.clairon, env)) {
     return { skipped: 'this hub knows no TLS' };
   }
+  // All are made before: to make one takes longer than to take it in use.
+  const next = Array.from({ length: options.rounds }, (_, round) => authority.issue(`next-${round}`));
   const server = await startOwn({ clairon: options.clairon, env });
   const port = await until(() => /listening on https:/.test(server.text))
     .then(() => /listening on https:\S*:(\d+)/.exec(server.text)?.[1]);
   const how = () => ({ port, ca: authority.ca });
-  const live = await liveOverTls(options['tls-clients'], how);
+  const live = await liveOverTls(options['tls-clients'], how());
   const result = await rotate(options, server, {
     how,
     async turn(round) {
-      const { certificate, key, serial } = authority.issue(`next-${round % 2}`);
+      const { certificate, key, serial } = next[round];
       fs.renameSync(certificate, first.certificate);
       fs.renameSync(key, first.key);
       server.child.kill('SIGHUP');
@@ -219,11 +225,15 @@ function faultsOf({ took, handshakes, live, dropped = 0, end }) {
   ];
 }
 
+function spread(list) {
+  const sorted = [...list].sort((a, b) => a - b);
+  const at = (share) => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN).toFixed(1);
+  return `${at(0.5)} ms (p99 ${at(0.99)}, most ${at(1)})`;
+}
+
 function say(kind, result) {
-  const sorted = [...result.took].sort((a, b) => a - b);
-  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))].toFixed(1);
-  console.log(`${kind}: ${sorted.length} rotations, in use after ${at(0.5)} ms (p99 ${at(0.99)}, most ${at(1)}); ` +
-    `${result.handshakes.done} handshakes (${result.handshakes.per_s}/s); live clients lost ${result.live.lost ?? '?'} of ` +
+  console.log(`${kind}: ${result.took.length} rotations, in use after ${spread(result.took)}; ${result.handshakes.done} ` +
+    `handshakes (${result.handshakes.per_s}/s) of ${spread(result.handshakes.took)}; live clients lost ${result.live.lost ?? '?'} of ` +
     `${result.live.expected ?? '?'} events, p99 ${result.live.latency_ms?.p99 ?? '?'} ms`);
 }
 
