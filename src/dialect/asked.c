@@ -6,7 +6,6 @@
 
 #include "base/err.h"
 #include "def/limits.h"
-#include "hub/audit.h"
 
 // More than a connection can be on, so that each of the rest gets its own refusal.
 #define NAMED_MAX (LIMIT_TOPICS_PER_SESSION + 1)
@@ -109,13 +108,6 @@ void asked_about(const struct http_request *req, const char *dialect, int64_t si
 {
     *ret = (struct sink_about){.dialect = dialect, .since_wall_ms = since_wall_ms};
     (void)net_addr_text(http_peer(req), ret->address);
-}
-
-void asked_audit(const struct hub_worker *hub, const struct session *s)
-{
-    if (hub->audit) {
-        hub->audit->tell(hub->audit, s, EVENT_TYPE_AUTH_LOGIN_SUCCESS, "token_accepted");
-    }
 }
 
 void asked_refuse(struct http_request *req, int err, const char *text)

@@ -14,8 +14,6 @@ void asked_refuse(struct http_request *req, int err, const char *text);
 // For sink_ops.about.
 void asked_about(const struct http_request *req, const char *dialect, int64_t since_wall_ms,
                  struct sink_about *ret);
-// A session that needs a token has begun.
-void asked_audit(const struct hub_worker *hub, const struct session *s);
 
 // `topic=T`, `event=E` and `channel=C`, each any number of times, in their order; none: the default
 // channels that the asker may follow. In the request's arena. -E_LIMIT, -E_NO_MEMORY.

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "def/limits.h"
+#include "hub/audit.h"
 
 #define CLOSE_EXPIRED 4401
 #define CLOSE_REVOKED 4403
@@ -71,12 +72,12 @@ static void on_time(struct timer *t)
         begin_message(&b, "SESSION_EXPIRED", "token_expires");
         put_expiry(&b, ends_wall_ms(w));
         end_message(w, &b);
-        wsession_audit(w, EVENT_TYPE_SESSION_EXPIRED, "token_expires");
+        audit_tell(w->hub->audit, w->session, EVENT_TYPE_SESSION_EXPIRED, "token_expires");
         arm(p);
     } else if (wsession_wall_ms(w) < ends_wall_ms(w)) {
         arm(p); // the wall clock was set back
     } else {
-        wsession_audit(w, EVENT_TYPE_SESSION_AUTH_REQUIRED, "token_expired");
+        audit_tell(w->hub->audit, w->session, EVENT_TYPE_SESSION_AUTH_REQUIRED, "token_expired");
         ws_close(w->ws, CLOSE_EXPIRED, "the token has expired");
     }
 }
@@ -131,10 +132,11 @@ static void change(struct wsession *w, struct principal *principal)
     buf_put(&l.message, STR(",\"topics\":["));
     session_set_principal(w->session, principal, on_lost, &l);
     buf_putc(&l.message, ']');
-    wsession_audit(w, EVENT_TYPE_AUTH_TOKEN_REFRESH, "token_refreshed");
+    audit_tell(w->hub->audit, w->session, EVENT_TYPE_AUTH_TOKEN_REFRESH, "token_refreshed");
     if (shrinks) {
         end_message(w, &l.message);
-        wsession_audit(w, EVENT_TYPE_SESSION_PERMISSION_CHANGED, "token_refreshed");
+        audit_tell(w->hub->audit, w->session, EVENT_TYPE_SESSION_PERMISSION_CHANGED,
+                   "token_refreshed");
     } else {
         buf_fini(&l.message);
     }
@@ -149,7 +151,7 @@ void pass_on_end(void *sink, enum session_end why)
     struct wsession *w = sink;
     bool revoked = why == SESSION_END_REVOKED;
     if (w->ws && ws_is_open(w->ws)) {
-        wsession_audit(w, EVENT_TYPE_AUTH_LOGOUT, revoked ? "token_revoked" : "disconnected");
+        audit_logout(w->hub->audit, w->session, why);
         ws_close(w->ws, CLOSE_REVOKED,
                  revoked ? "the token was revoked" : "disconnected by an administrator");
     }

@@ -13,6 +13,7 @@
 #include "def/limits.h"
 #include "dialect/asked.h"
 #include "dialect/variants.h"
+#include "hub/audit.h"
 #include "hub/history.h"
 #include "wire/cursor.h"
 
@@ -204,8 +205,11 @@ static void on_bracket_done(void *sink, void *ref)
 
 static void on_end(void *sink, enum session_end why)
 {
-    (void)why;
-    refuse(sink, -E_UNAUTHORIZED, NULL);
+    struct poll *p = sink;
+    if (p->state != POLL_ANSWERED) {
+        audit_logout(p->hub->audit, p->session, why);
+    }
+    refuse(p, -E_UNAUTHORIZED, NULL);
 }
 
 static void on_about(const void *sink, struct sink_about *ret)
@@ -302,7 +306,7 @@ static void open_poll(struct http_request *req, void *ctx)
     session_set_port(p->session, p);
     http_request_watch(req, &request_ops, p);
     p->since_wall_ms = http_now(req).wall_ms;
-    asked_audit(hub, p->session);
+    audit_login(hub->audit, p->session);
     loop_timer_after(http_loop(req), &p->timer, timeout_ms);
     if (session_subscribe(p->session, &sub) != 0) {
         refuse(p, -E_NO_MEMORY, NULL);

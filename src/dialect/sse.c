@@ -16,6 +16,7 @@
 #include "def/limits.h"
 #include "dialect/asked.h"
 #include "dialect/variants.h"
+#include "hub/audit.h"
 #include "hub/history.h"
 #include "net/conn.h"
 #include "wire/cursor.h"
@@ -234,8 +235,11 @@ static void on_bracket_done(void *sink, void *ref)
 
 static void on_end(void *sink, enum session_end why)
 {
-    (void)why;
-    end(sink);
+    struct sse *s = sink;
+    if (s->state != SSE_OVER) {
+        audit_logout(s->hub->audit, s->session, why);
+        end(s);
+    }
 }
 
 static void on_about(const void *sink, struct sink_about *ret)
@@ -290,7 +294,11 @@ static void on_time(struct timer *t)
 {
     struct sse *s = CONTAINER_OF(t, struct sse, timer);
     int64_t end_ms = principal_expires_wall_ms(session_principal(s->session));
+    if (s->state == SSE_OVER) {
+        return;
+    }
     if (http_now(s->req).wall_ms >= end_ms) {
+        audit_tell(s->hub->audit, s->session, EVENT_TYPE_SESSION_AUTH_REQUIRED, "token_expired");
         end(s);
         return;
     }
@@ -366,7 +374,7 @@ static void open_sse(struct http_request *req, void *ctx)
     session_set_port(s->session, http_conn(req));
     http_request_watch(req, &request_ops, s);
     s->since_wall_ms = http_now(req).wall_ms;
-    asked_audit(hub, s->session);
+    audit_login(hub->audit, s->session);
     arm(s);
     if (session_subscribe(s->session, &sub) != 0) {
         refuse(s, -E_NO_MEMORY, NULL);

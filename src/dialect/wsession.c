@@ -116,7 +116,7 @@ bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub
     if (!pass_new(w, &w->pass)) {
         wsession_out_of_memory(w);
     }
-    wsession_audit(w, EVENT_TYPE_AUTH_LOGIN_SUCCESS, "token_accepted");
+    audit_login(hub->audit, w->session);
     return true;
 }
 
@@ -130,14 +130,6 @@ void wsession_about(const void *sink, struct sink_about *ret)
     *ret = (struct sink_about){.dialect = names[w->ops->variant->number],
                                .since_wall_ms = (int64_t)w->since_s * 1000};
     (void)net_addr_text(&w->peer, ret->address);
-}
-
-void wsession_audit(struct wsession *w, enum event_type type, const char *reason)
-{
-    struct audit *audit = w->hub->audit;
-    if (audit && w->session) {
-        audit->tell(audit, w->session, type, reason);
-    }
 }
 
 int64_t wsession_wall_ms(const struct wsession *w)

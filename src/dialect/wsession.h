@@ -89,8 +89,6 @@ void wsession_release(struct wsession *w);
 
 // For sink_ops.
 void wsession_about(const void *sink, struct sink_about *ret);
-// What happened to the session's right to be here; nothing while authentication is off.
-void wsession_audit(struct wsession *w, enum event_type type, const char *reason);
 
 int64_t wsession_wall_ms(const struct wsession *w);
 uint64_t wsession_epoch(const struct wsession *w);

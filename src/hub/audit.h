@@ -14,4 +14,26 @@ struct audit {
                  const char *reason);
 };
 
+// NULL: authentication is off, and nothing is told.
+static inline void audit_tell(struct audit *a, const struct session *s, enum event_type type,
+                              const char *reason)
+{
+    if (a) {
+        a->tell(a, s, type, reason);
+    }
+}
+
+// A session has begun.
+static inline void audit_login(struct audit *a, const struct session *s)
+{
+    audit_tell(a, s, EVENT_TYPE_AUTH_LOGIN_SUCCESS, "token_accepted");
+}
+
+// An administrator ends it.
+static inline void audit_logout(struct audit *a, const struct session *s, enum session_end why)
+{
+    audit_tell(a, s, EVENT_TYPE_AUTH_LOGOUT,
+               why == SESSION_END_REVOKED ? "token_revoked" : "disconnected");
+}
+
 #endif

@@ -91,6 +91,29 @@ test('an administrator ends sessions', async (t) => {
   assert.deepEqual((await all()).map(({ data }) => data.jti), ['a', 'b', 'c']);
 });
 
+test('streams and polls are sessions too', async (t) => {
+  const hub = await startHub({ t, config: authConfig() });
+  const ann = await open(hub, { sub: 'ann' });
+  const about = ({ data }) => [data.reason, data.jti];
+  const by = (jti, more = {}) => ({ token: token({ sub: 'ann', subscribe: ['x'], jti, ...more }) });
+  const stream = await hub.sse('/api/events?topic=x', by('stream'));
+  assert.deepEqual(about(await ann.ws.waitType('AUTH_LOGIN_SUCCESS')), ['token_accepted', 'stream']);
+  const { json } = await hub.get('/api/poll?topic=x', root);
+  const poll = hub.get(`/api/poll?topic=x&since=${json.cursor}&timeout=60`, by('poll'));
+  assert.deepEqual(about(await ann.ws.waitType('AUTH_LOGIN_SUCCESS')), ['token_accepted', 'poll']);
+  const listed = (await hub.get('/api/v1/connections', root)).json.items;
+  assert.deepEqual(listed.map(({ dialect }) => dialect).sort(), ['native', 'poll', 'sse']);
+  await hub.post('/api/v1/revocations', { jti: 'poll' }, root);
+  assert.deepEqual(about(await ann.ws.waitType('AUTH_LOGOUT')), ['token_revoked', 'poll']);
+  assert.equal((await poll).status, 401);
+  await hub.delete(`/api/v1/connections/${listed.find(({ dialect }) => dialect === 'sse').id}`, root);
+  assert.deepEqual(about(await ann.ws.waitType('AUTH_LOGOUT')), ['disconnected', 'stream']);
+  await hub.sse('/api/events?topic=x', by('brief', { exp: seconds() + 2 }));
+  assert.deepEqual(about(await ann.ws.waitType('SESSION_AUTH_REQUIRED')), ['token_expired', 'brief']);
+  stream.close?.();
+  await ann.ws.close();
+});
+
 test('refused tokens are counted and not published', async (t) => {
   const hub = await startHub({ t, config: authConfig() });
   const bad = token({ sub: 'ann' }, { key: 'a secret that is not the one of this hub' });
