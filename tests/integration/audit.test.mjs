@@ -60,7 +60,7 @@ test('a refresh, fewer rights, the warning and the end of a token', async (t) =>
   const other = await open(hub, { sub: 'ann' });
   const { ws, id } = await open(hub, { sub: 'ann', subscribe: ['x'], exp: seconds() + 300 });
   await ws.subscribe('x');
-  const exp = seconds() + 3;
+  const exp = seconds() + 6;
   ws.send({ type: 'AUTH_TOKEN_REFRESH', data: { token: token({ sub: 'ann', subscribe: [], exp, jti: 'less' }) } });
   const data = (reason) => ({ reason, connection_id: id, expires_at: new Date(exp * 1000).toISOString(), jti: 'less' });
   assert.deepEqual((await other.ws.waitType('AUTH_TOKEN_REFRESH')).data, data('token_refreshed'));
@@ -108,7 +108,7 @@ test('streams and polls are sessions too', async (t) => {
   assert.equal((await poll).status, 401);
   await hub.delete(`/api/v1/connections/${listed.find(({ dialect }) => dialect === 'sse').id}`, root);
   assert.deepEqual(about(await ann.ws.waitType('AUTH_LOGOUT')), ['disconnected', 'stream']);
-  await hub.sse('/api/events?topic=x', by('brief', { exp: seconds() + 2 }));
+  await hub.sse('/api/events?topic=x', by('brief', { exp: seconds() + 5 }));
   assert.deepEqual(about(await ann.ws.waitType('SESSION_AUTH_REQUIRED')), ['token_expired', 'brief']);
   stream.close?.();
   await ann.ws.close();

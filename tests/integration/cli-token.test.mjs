@@ -92,7 +92,7 @@ describe('a hub that wants tokens', () => {
   });
 
   test('a token that ends during a long run: the command goes on, and it is said', async (t) => {
-    const brief = token({ sub: 'ann', publish: ['job:*'], exp: seconds() + 3 });
+    const brief = token({ sub: 'ann', publish: ['job:*'], exp: seconds() + 7 });
     const script = 'echo one; read x; echo two; exit 5';
     const child = spawnCli(['run', '--id', 'long', '--', 'sh', '-c', script], { hub, t, env: { CLAIRON_TOKEN: brief }, input: 'open' });
     await child.out.waitFor((line) => line === 'one');
@@ -110,7 +110,7 @@ describe('a hub that wants tokens', () => {
   });
 
   test('a session that ends is not asked for again with the same token', async (t) => {
-    const brief = spawnCli(['sub', 'x'], { hub, t, env: { CLAIRON_TOKEN: token({ sub: 'ben', subscribe: ['x'], exp: seconds() + 2 }) } });
+    const brief = spawnCli(['sub', 'x'], { hub, t, env: { CLAIRON_TOKEN: token({ sub: 'ben', subscribe: ['x'], exp: seconds() + 5 }) } });
     assert.equal((await brief.end()).code, 1);
     assert.match(brief.stderr, /the token has expired: a new one is needed/);
     const sub = spawnCli(['sub', 'x'], { hub, t, env: { CLAIRON_TOKEN: token({ sub: 'ben', subscribe: ['x'], jti: 'gone' }) } });
