@@ -168,7 +168,9 @@ static void name_byte(struct http1_body *b, char c)
             b->name_other |= (uint8_t)(1 << i);
         }
     }
-    b->name_bytes += b->name_bytes < UINT8_MAX;
+    if (b->name_bytes < UINT8_MAX) {
+        b->name_bytes++;
+    }
 }
 
 static bool name_good(const struct http1_body *b)
