@@ -7,7 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { makeDir, REPO } from '../tests/lib/paths.mjs';
-import { pinSelf } from './machine.mjs';
+import { idleBusy, pinSelf } from './machine.mjs';
 import { CORES, honest, lookAt, newEs256, newSecret, onLoadCore, sleep, startOwn, takes, tokenOf, writeKeys } from './own.mjs';
 
 const RATIO_MAX = 2;
@@ -168,6 +168,7 @@ async function measure(name, server, tokens, options) {
 
 // ---- what is said
 
+const percent = (share) => `${Math.round(share * 100)} %`;
 const mib = (bytes) => (bytes / 2 ** 20).toFixed(1);
 const p99 = (result) => result.latency_ms?.p99 ?? NaN;
 const ratioOf = (row) => p99(row.under) / Math.max(p99(row.quiet), P99_FLOOR_MS);
@@ -196,16 +197,19 @@ function answersOf(attackers) {
   return pairs(sum).join(', ') || 'nothing';
 }
 
+// How much of its core the hub had, by itself.
+const coreOf = (result) => (result.cpu_process_s / result.seconds).toFixed(2);
+
 function rowOf(row) {
   const rate = row.attackers.map((one) => (one.failed ? '-' : `${one.acts_per_s}/s on ${one.open_max}`)).join(' + ');
   const ms = (value) => value.toFixed(2);
   return [row.name, rate, answersOf(row.attackers), ms(p99(row.quiet)), ms(p99(row.under)), ratioOf(row).toFixed(2),
-    String((row.quiet.lost ?? NaN) + (row.under.lost ?? NaN)),
+    String((row.quiet.lost ?? NaN) + (row.under.lost ?? NaN)), `${coreOf(row.quiet)} / ${coreOf(row.under)}`,
     [row.before, row.peak, row.after].map(({ rss }) => mib(rss)).join(' / '),
     [row.before, row.peak, row.after].map(({ fds }) => fds).join(' / '), row.seconds.toFixed(1)];
 }
 
-const HEAD = ['attack', 'acts', 'answers', 'p99 quiet, ms', 'p99 under, ms', 'ratio', 'lost', 'RSS before / peak / after, MiB',
+const HEAD = ['attack', 'acts', 'answers', 'p99 quiet, ms', 'p99 under, ms', 'ratio', 'lost', 'core quiet / under', 'RSS before / peak / after, MiB',
   'descriptors', 'back after, s'];
 
 const table = (rows) => [HEAD, HEAD.map(() => '---'), ...rows.map(rowOf)].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
@@ -230,6 +234,11 @@ async function main(words) {
     return 0;
   }
   pinSelf(CORES.loadCore);
+  const busy = await idleBusy(CORES);
+  if (Math.max(busy.server, busy.load) > 0.05) {
+    console.log(`this machine is not quiet, and latencies will say nothing: its cores are busy to ${percent(busy.server)} and ` +
+      `${percent(busy.load)} already`);
+  }
   const { env, tokens } = makeTokens(options.clairon);
   const names = options.attacks.filter((name) => possible(ATTACKS[name], tokens).length > 0);
   options.attacks.filter((name) => !names.includes(name)).forEach((name) => console.log(`${name}: left out, this hub knows no keys`));
