@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "def/limits.h"
 #include "dialect/asked.h"
+#include "dialect/place.h"
 #include "dialect/variants.h"
 #include "hub/audit.h"
 #include "hub/history.h"
@@ -29,6 +30,7 @@ struct poll {
     struct http_request *req; // one reference
     struct hub_worker *hub;
     struct session *session;
+    struct quota *place; // among those of its user; NULL: it is nobody's
     struct timer timer;
     struct loop_task task; // answers, or frees what is answered
     enum poll_state state;
@@ -94,6 +96,7 @@ static void take_run(void *port, struct rcbuf *run)
 static void poll_free(struct poll *p)
 {
     session_free(p->session);
+    place_give(p->hub, p->place);
     loop_timer_cancel(http_loop(p->req), &p->timer);
     loop_task_cancel(&p->task);
     http_request_unref(p->req);
@@ -293,10 +296,12 @@ static void open_poll(struct http_request *req, void *ctx)
     p->hub = hub;
     p->since = sub.since;
     p->all_recovered = sub.since.p != NULL;
-    p->session = session_new(hub->fanout, http_principal(req), &variant, p);
+    err = place_take(hub, req, &p->place);
+    p->session = err ? NULL : session_new(hub->fanout, http_principal(req), &variant, p);
     if (!p->session) {
+        place_give(hub, p->place);
         mem_free(p);
-        http_reply_error(req, -E_NO_MEMORY, NULL);
+        http_reply_error(req, err ? err : -E_NO_MEMORY, NULL);
         return;
     }
     p->req = http_request_ref(req);

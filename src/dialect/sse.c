@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "def/limits.h"
 #include "dialect/asked.h"
+#include "dialect/place.h"
 #include "dialect/variants.h"
 #include "hub/audit.h"
 #include "hub/history.h"
@@ -33,6 +34,7 @@ struct sse {
     struct http_request *req; // one reference
     struct hub_worker *hub;
     struct session *session;
+    struct quota *place;   // among those of its user; NULL: it is nobody's
     struct timer timer;    // the next heartbeat, or the end of the token
     struct loop_task task; // OVER: frees this
     enum sse_state state;
@@ -88,6 +90,7 @@ static void send_run(void *port, struct rcbuf *run)
 static void sse_free(struct sse *s)
 {
     session_free(s->session);
+    place_give(s->hub, s->place);
     loop_timer_cancel(http_loop(s->req), &s->timer);
     loop_task_cancel(&s->task);
     http_request_unref(s->req);
@@ -362,10 +365,13 @@ static void open_sse(struct http_request *req, void *ctx)
     struct str names = http_query(req, "named");
     s->named = !names.p || !str_is(names, "0");
     s->hub = hub;
-    s->session = session_new(hub->fanout, http_principal(req), s->named ? &named : &unnamed, s);
+    err = place_take(hub, req, &s->place);
+    s->session =
+        err ? NULL : session_new(hub->fanout, http_principal(req), s->named ? &named : &unnamed, s);
     if (!s->session) {
+        place_give(hub, s->place);
         mem_free(s);
-        http_reply_error(req, -E_NO_MEMORY, NULL);
+        http_reply_error(req, err ? err : -E_NO_MEMORY, NULL);
         return;
     }
     s->req = http_request_ref(req);

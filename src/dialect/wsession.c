@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "dialect/pass.h"
+#include "dialect/place.h"
 #include "hub/audit.h"
 #include "hub/realm.h"
 #include "net/conn.h"
@@ -30,6 +31,7 @@ void wsession_unref(struct wsession *w)
 {
     ASSERT(w->refs > 0);
     if (--w->refs == 0) {
+        place_give(w->hub, w->place);
         w->ops->free(w);
     }
 }
@@ -96,9 +98,10 @@ bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub
     w->ops = ops;
     w->hub = hub;
     w->refs = 1;
-    w->session = session_new(hub->fanout, http_principal(req), ops->variant, w);
+    int err = place_take(hub, req, &w->place);
+    w->session = err ? NULL : session_new(hub->fanout, http_principal(req), ops->variant, w);
     if (!w->session) {
-        http_reply_error(req, -E_NO_MEMORY, NULL);
+        http_reply_error(req, err ? err : -E_NO_MEMORY, NULL);
         wsession_unref(w);
         return false;
     }

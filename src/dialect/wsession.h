@@ -49,6 +49,7 @@ struct wsession {
     struct hub_worker *hub;
     struct ws *ws;           // NULL once it is closed
     struct session *session; // the same
+    struct quota *place;     // among those of its user; NULL: it is nobody's
     struct pass *pass;       // NULL: the session never expires
     unsigned refs;
     bool refreshing; // a new token is being checked

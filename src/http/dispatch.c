@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/err.h"
 #include "http/internal.h"
+#include "net/visitors.h"
 #include "wire/ws_handshake.h"
 
 enum { ALLOW_BYTES_MAX = 256, PREFLIGHT_SECONDS = 600, REQUESTED_BYTES_MAX = 1024 };
@@ -216,10 +217,41 @@ enum http_verdict http_dispatch(struct http_request *req)
     return judge_type(req) ? authenticate(req) : HTTP_REFUSED;
 }
 
+// A client that came by a proxy which is known by name is counted from here on, as long as the
+// connection is its own.
+static bool count_client(struct visitors *v, struct http_request *req, int fd)
+{
+    enum limit_row limit;
+    if (net_addr_same_host(&req->peer, &req->hc->peer)) {
+        return true;
+    }
+    visitors_leave(v, fd);
+    struct visitor visit = {.fd = fd, .from = &req->peer};
+    if (visitors_enter(v, &visit, http_now(req).mono_ms, &limit)) {
+        return true;
+    }
+    metrics_hit(req->metrics, limit);
+    return refuse(req, -E_RATE_LIMITED, "There are too many connections from your address.");
+}
+
+// Whoever has asked for something is no newcomer any more.
+static bool welcome(struct http_request *req)
+{
+    struct visitors *v = req->httpd->cfg.visitors;
+    int fd = v && req->hc ? conn_fd(req->hc->conn) : -1;
+    if (fd < 0) {
+        return true;
+    }
+    visitors_welcome(v, fd);
+    return req->match.route->kind != ROUTE_UPGRADE || count_client(v, req, fd);
+}
+
 void http_handle(struct http_request *req)
 {
     const struct route *route = req->match.route;
     http_request_ref(req);
-    route->handle(req, route->ctx);
+    if (welcome(req)) {
+        route->handle(req, route->ctx);
+    }
     http_request_unref(req);
 }

@@ -10,8 +10,6 @@
 #include "http/internal.h"
 #include "wire/tls.h"
 
-enum { OUTBOX_BYTES_MAX = 64 << 20 }; // a page of history is the largest whole answer
-
 struct http_limits http_limits_of(const struct limits *l)
 {
     return (struct http_limits){
@@ -19,6 +17,8 @@ struct http_limits http_limits_of(const struct limits *l)
                  .uri_bytes = (size_t)LIMIT_OF(l, URI_BYTES),
                  .fields = (size_t)LIMIT_OF(l, HEAD_FIELDS)},
         .body_bytes = (size_t)LIMIT_OF(l, BODY_BYTES),
+        .outbox_bytes = (size_t)LIMIT_OF(l, OUTBOX_BYTES),
+        .outboxes_bytes = (size_t)LIMIT_OF(l, OUTBOXES_BYTES),
         .pipeline_bytes = (size_t)LIMIT_OF(l, PIPELINE_BYTES),
         .message_bytes = (size_t)LIMIT_OF(l, MESSAGE_BYTES),
         .head_ms = LIMIT_OF(l, HEAD_MS),
@@ -447,8 +447,10 @@ struct httpd *httpd_new(const struct httpd_config *cfg)
     h->sockets = conns_new(&(struct conns_config){.loop = cfg->loop,
                                                   .metrics = cfg->metrics,
                                                   .sender = cfg->sender,
+                                                  .visitors = cfg->visitors,
                                                   .rest_bytes_max = rest_bytes_max(cfg->limits),
-                                                  .outbox_bytes_max = OUTBOX_BYTES_MAX,
+                                                  .outbox_bytes_max = cfg->limits->outbox_bytes,
+                                                  .outboxes_bytes_max = cfg->limits->outboxes_bytes,
                                                   .slow_ms = cfg->limits->slow_ms,
                                                   .linger_ms = cfg->limits->linger_ms});
     pool_init(&h->conns_pool, sizeof(struct http_conn), NULL);

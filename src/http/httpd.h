@@ -21,6 +21,7 @@
 #include "net/metrics.h"
 
 struct httpd;
+struct visitors;
 
 // All borrowed, for as long as the httpd lives.
 struct httpd_config {
@@ -30,6 +31,7 @@ struct httpd_config {
     const struct router *router;
     const struct origin_policy *origins;
     const struct http_limits *limits;
+    struct visitors *visitors;         // who may come in behind a proxy; NULL: everyone
     struct net_blocks trusted_proxies; // whose word about their clients is taken
     bool upgrades;                     // false: 503 to every Upgrade
     // Who is asking. 0 and a reference in *ret_principal (given back by principal_unref); -E_* to

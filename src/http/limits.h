@@ -12,6 +12,8 @@
 struct http_limits {
     struct http1_limits head;
     size_t body_bytes;     // 413 beyond
+    size_t outbox_bytes;   // unsent on one connection: closed beyond
+    size_t outboxes_bytes; // on all of an httpd: the slowest are closed
     size_t pipeline_bytes; // read ahead while a request is answered
     size_t message_bytes;  // of a WebSocket message: 1009 beyond
     int64_t

@@ -19,6 +19,7 @@ struct hub_worker {
     struct ask *ask;
     const struct str *channels; // that a channel client is on without asking
     unsigned channels_count;
+    struct quotas *users;          // their connections, by user id; NULL: nobody counts
     struct token_checker *checker; // NULL: authentication is off
     struct audit *audit;           // the same
 };

@@ -13,11 +13,18 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "net/conn_int.h"
+#include "net/visitors.h"
 #include "wire/tls.h"
 
 enum {
     UNSENT_LOW_WATER_BYTES = 16384, // without it a reader that never reads holds 4 MB of the kernel
 };
+
+static void close_fd(struct conns *all, int fd)
+{
+    visitors_leave(all->cfg.visitors, fd);
+    close(fd);
+}
 
 void conn_close_with(struct conn *c, int err)
 {
@@ -37,7 +44,7 @@ void conn_close_with(struct conn *c, int err)
     // Not left to close: a child of ours that has yet to exec holds the descriptor too, and the
     // kernel would go on telling of a record that is gone.
     loop_watch_del(c->all->cfg.loop, &c->watch);
-    close(c->watch.fd);
+    close_fd(c->all, c->watch.fd);
     c->watch.fd = -1;
     loop_task_defer(c->all->cfg.loop, &c->task);
 }
@@ -128,6 +135,29 @@ void conn_held_changed(struct conn *c)
     }
     c->all->buffer_bytes += bytes - h->counted;
     h->counted = bytes;
+    if (c->all->buffer_bytes > c->all->cfg.outboxes_bytes_max) {
+        loop_task_defer(c->all->cfg.loop, &c->all->shed);
+    }
+}
+
+// All together hold too much: of those that have taken nothing for longest, whoever holds more than
+// its share goes. What such a peer is told would not reach it before what it does not read.
+static void on_shed(struct loop_task *t)
+{
+    struct conns *all = CONTAINER_OF(t, struct conns, shed);
+    size_t share = all->buffer_bytes / (pool_count(&all->held) + 1);
+    LIST_FOREACH(node, &all->slow.members)
+    {
+        struct conn_held *h =
+            CONTAINER_OF(LIST_ENTRY(node, struct deadline, node), struct conn_held, deadline);
+        if (all->buffer_bytes <= all->cfg.outboxes_bytes_max) {
+            return;
+        }
+        if (h->counted >= share) {
+            metrics_hit(all->cfg.metrics, LIMIT_ROW_OUTBOXES_BYTES);
+            conn_close_with(h->conn, -E_SLOW);
+        }
+    }
 }
 
 // ---- Reading ----
@@ -364,7 +394,9 @@ struct conns *conns_new(const struct conns_config *cfg)
     ASSERT(cfg->rest_bytes_max > 0 && cfg->outbox_bytes_max > 0);
     struct conns *all = mem_alloc(sizeof(*all));
     all->cfg = *cfg;
+    all->cfg.outboxes_bytes_max = cfg->outboxes_bytes_max ? cfg->outboxes_bytes_max : SIZE_MAX;
     pool_init(&all->records, sizeof(struct conn), NULL);
+    loop_task_init(&all->shed, on_shed);
     pool_init(&all->held, sizeof(struct conn_held), NULL);
     deadlines_init(&all->slow, cfg->loop, cfg->slow_ms, on_slow);
     deadlines_init(&all->linger, cfg->loop, cfg->linger_ms, on_lingered);
@@ -377,6 +409,7 @@ void conns_free(struct conns *all)
         return;
     }
     ASSERT(all->buffer_bytes == 0);
+    loop_task_cancel(&all->shed);
     deadlines_fini(&all->slow);
     deadlines_fini(&all->linger);
     pool_fini(&all->held);
@@ -396,7 +429,7 @@ int conn_new_take(struct conns *all, int fd, const struct conn_ops *ops, void *a
     ASSERT(ops->on_data);
     struct conn *c = pool_try_alloc(&all->records);
     if (!c) {
-        close(fd);
+        close_fd(all, fd);
         return -E_NO_MEMORY;
     }
     c->all = all;
@@ -406,7 +439,7 @@ int conn_new_take(struct conns *all, int fd, const struct conn_ops *ops, void *a
     c->watch = (struct loop_watch){.fd = fd, .fn = on_event};
     int e = loop_watch_add(all->cfg.loop, &c->watch, EPOLLIN);
     if (e) {
-        close(fd);
+        close_fd(all, fd);
         pool_free(&all->records, c);
         return e;
     }

@@ -27,6 +27,7 @@
 
 struct conn;
 struct tls_conn;
+struct visitors;
 
 enum conn_limits { CONN_BYTES_MAX = 88 };
 
@@ -59,10 +60,12 @@ struct conns;
 
 struct conns_config {
     struct loop *loop;
-    struct metrics *metrics; // of this thread
-    struct sender *sender;   // of the loop; NULL: runs are copied and go out alone
+    struct metrics *metrics;   // of this thread
+    struct sender *sender;     // of the loop; NULL: runs are copied and go out alone
+    struct visitors *visitors; // told of each descriptor that is closed; may be NULL
     size_t rest_bytes_max;
-    size_t outbox_bytes_max; // more closes the connection: -E_TOO_LARGE
+    size_t outbox_bytes_max;   // more closes the connection: -E_TOO_LARGE
+    size_t outboxes_bytes_max; // of all together; more closes the slowest; 0: no bound
     int64_t slow_ms;
     int64_t linger_ms;
 };

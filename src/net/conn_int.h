@@ -18,6 +18,7 @@ struct conns {
     struct deadlines slow;   // OPEN, and the peer takes nothing
     struct deadlines linger; // LINGERING
     size_t buffer_bytes;     // allocated by all of `held`
+    struct loop_task shed;   // they are too many
 };
 
 // What a connection has only while bytes are unsent or not consumed, or while it lingers.

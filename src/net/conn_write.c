@@ -186,7 +186,11 @@ static char *make_room(struct conn *c, size_t len)
     }
     char *p = buf_reserve(&h->out, len);
     if (!p) {
-        conn_close_with(c, len > h->out.max - h->out.len ? -E_TOO_LARGE : -E_NO_MEMORY);
+        bool full = len > h->out.max - h->out.len;
+        if (full) {
+            metrics_hit(c->all->cfg.metrics, LIMIT_ROW_OUTBOX_BYTES);
+        }
+        conn_close_with(c, full ? -E_TOO_LARGE : -E_NO_MEMORY);
     }
     return p;
 }

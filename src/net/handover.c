@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "net/visitors.h"
 #include "wire/tls.h"
 
 enum { MAIL_CONNECTIONS = 64 };
@@ -29,6 +30,7 @@ struct handovers {
 void accepted_drop(const struct accepted *a)
 {
     tls_conn_free(a->tls);
+    visitors_leave(a->visitors, a->fd);
     close(a->fd);
 }
 

@@ -13,17 +13,19 @@
 #include "net/loop.h"
 
 struct tls_conn;
+struct visitors;
 
 // What the reception has to do before a worker gets the connection.
 enum accepted_due { ACCEPTED_PROXY = 1, ACCEPTED_TLS = 2 };
 
 // A connection on its way to a worker.
 struct accepted {
-    int fd;                 // the taker's
-    bool loopback_listener; // it came by a socket bound to a loopback address
-    uint8_t due;            // of enum accepted_due; 0 for a worker
-    struct net_addr peer;   // the other end of the socket, or whom a trusted proxy names
-    struct tls_conn *tls;   // the handshake is done; the taker's; NULL: without TLS
+    int fd;                    // the taker's
+    bool loopback_listener;    // it came by a socket bound to a loopback address
+    uint8_t due;               // of enum accepted_due; 0 for a worker
+    struct net_addr peer;      // the other end of the socket, or whom a trusted proxy names
+    struct visitors *visitors; // that know of it; borrowed; NULL: none do
+    struct tls_conn *tls;      // the handshake is done; the taker's; NULL: without TLS
 };
 // Whoever can't take it: closes it.
 void accepted_drop(const struct accepted *a);

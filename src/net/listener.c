@@ -16,6 +16,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/conn.h"
+#include "net/refusal.h"
+#include "net/visitors.h"
 
 enum { ACCEPTS_PER_TURN = 64, BACKLOG = 4096, HOST_BYTES_MAX = 255 };
 
@@ -34,6 +36,7 @@ struct acceptor {
     struct list listeners;
     struct timer retry;
     int *reserve; // -1: given back
+    struct refusals refusals;
     bool paused;
     bool told; // of this want of descriptors
 };
@@ -169,15 +172,37 @@ static uint8_t due_of(const struct listener *l, const struct net_addr *peer)
     return (uint8_t)due;
 }
 
+// False: it was refused and taken. By a TLS listener nothing could be said before the handshake.
+static bool may_enter_take(struct acceptor *a, const struct accepted *c)
+{
+    enum limit_row limit;
+    struct visitor visit = {.fd = c->fd, .from = &c->peer, .newcomer = true};
+    if (!c->visitors ||
+        visitors_enter(c->visitors, &visit, loop_now(a->cfg.loop).mono_ms, &limit)) {
+        return true;
+    }
+    metrics_hit(a->cfg.metrics, limit);
+    if (c->due & ACCEPTED_TLS) {
+        close(c->fd);
+    } else {
+        refusals_put_take(&a->refusals, c->fd, limit);
+    }
+    return false;
+}
+
 static void take(struct listener *l, int fd, const union address *peer)
 {
     struct acceptor *a = l->acceptor;
-    struct accepted c = {
-        .fd = fd, .loopback_listener = l->loopback, .peer = net_addr_of_sockaddr(&peer->any)};
+    struct accepted c = {.fd = fd,
+                         .loopback_listener = l->loopback,
+                         .peer = net_addr_of_sockaddr(&peer->any),
+                         .visitors = a->cfg.visitors};
     c.due = due_of(l, &c.peer);
     a->told = false;
-    metrics_add(a->cfg.metrics, METRIC_ACCEPTED, 1);
-    handovers_put_take(c.due ? a->reception : a->workers, &c);
+    if (may_enter_take(a, &c)) {
+        metrics_add(a->cfg.metrics, METRIC_ACCEPTED, 1);
+        handovers_put_take(c.due ? a->reception : a->workers, &c);
+    }
 }
 
 static void on_acceptable(struct loop_watch *w, uint32_t events UNUSED)
@@ -214,6 +239,7 @@ struct acceptor *acceptor_new(const struct acceptor_config *cfg)
         a->reception = handovers_new(cfg->loop, &cfg->reception, 1);
     }
     list_init(&a->listeners);
+    refusals_init(&a->refusals, cfg->loop);
     timer_init(&a->retry, on_retry);
     a->reserve = mem_calloc(cfg->reserve + 1, sizeof(*a->reserve));
     for (unsigned i = 0; i < cfg->reserve; i++) {
@@ -278,6 +304,7 @@ void acceptor_stop(struct acceptor *a)
         mem_free(l);
     }
     loop_timer_cancel(a->cfg.loop, &a->retry);
+    refusals_fini(&a->refusals);
 }
 
 void acceptor_free(struct acceptor *a)

@@ -19,6 +19,7 @@
 #include "net/metrics.h"
 
 struct listener;
+struct visitors;
 
 struct acceptor_config {
     struct loop *loop;
@@ -29,6 +30,7 @@ struct acceptor_config {
     struct net_blocks proxies;       // whose connections begin with the header of a proxy; borrowed
     unsigned reserve;                // descriptors held back
     int64_t pause_ms;                // after the descriptors ran out
+    struct visitors *visitors;       // who may come in; NULL: everyone
 };
 
 struct acceptor;

@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "net/deadline.h"
+#include "net/refusal.h"
+#include "net/visitors.h"
 #include "wire/proxy.h"
 #include "wire/tls.h"
 
@@ -232,12 +234,26 @@ static void serve_waiting(struct reception *r)
 
 // ---- The header of a proxy ----
 
-static void name_client(struct guest *g, const struct proxy_header *h)
+// From here on the connection is its client's and counted as such. False: it may not come in.
+static bool name_client(struct guest *g, const struct proxy_header *h)
 {
+    struct reception *r = g->reception;
+    struct accepted *a = &g->accepted;
+    enum limit_row limit;
     if (h->family == 0) {
-        return; // the proxy speaks for itself
+        return true; // the proxy speaks for itself
     }
-    g->accepted.peer = net_addr_of_bytes(h->family, h->address, h->port);
+    a->peer = net_addr_of_bytes(h->family, h->address, h->port);
+    struct visitor visit = {.fd = a->fd, .from = &a->peer, .newcomer = true};
+    if (!a->visitors ||
+        visitors_enter(a->visitors, &visit, loop_now(r->cfg.loop).mono_ms, &limit)) {
+        return true;
+    }
+    metrics_hit(r->cfg.metrics, limit);
+    if (!(a->due & ACCEPTED_TLS)) {
+        refusal_say(a->fd, limit);
+    }
+    return false;
 }
 
 // Looks at what has come, and takes no byte that is not the header's.
@@ -264,8 +280,9 @@ static void read_header(struct guest *g)
     n = recv(g->accepted.fd, bytes, used, MSG_DONTWAIT);
     if (n < 0 || (size_t)n != used) { // urgent data in the middle of it
         turn_away(g, METRIC_PROXY_REFUSED);
+    } else if (err == 0 && !name_client(g, &h)) {
+        close_it(g);
     } else if (err == 0) {
-        name_client(g, &h);
         buf_fini(&g->header);
         g->state = GUEST_SILENT;
         if (!(g->accepted.due & ACCEPTED_TLS)) {

@@ -15,10 +15,12 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/quota.h"
 #include "base/rng.h"
 #include "http/origin.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/visitors.h"
 #include "server/admin.h"
 #include "server/audit.h"
 #include "server/config.h"
@@ -44,13 +46,15 @@ struct server {
     struct origin_policy *origins;
     struct gate *gate;
     struct audit_tokens *audit_tokens; // NULL: authentication is off
-    struct front *front; // NULL: neither TLS nor proxies that name their clients
+    struct front *front;               // NULL: neither TLS nor proxies that name their clients
     enum send_mode send;
     enum sandbox_mode sandbox;
     struct status status;
     struct worker *workers[WORKERS_MAX];
     unsigned workers_count;
     struct loop *loop; // signals and listeners
+    struct visitors *visitors;
+    struct quotas *users;
     struct acceptor *acceptor;
     struct loop_watch signals;
     struct timer drain_timer, watch_timer;
@@ -306,6 +310,7 @@ static int open_doors(struct server *s, struct accept_target *const *targets)
                                   .metrics = metrics,
                                   .targets = targets,
                                   .targets_count = s->workers_count,
+                                  .visitors = s->visitors,
                                   .reserve = DESCRIPTORS_HELD,
                                   .pause_ms = ACCEPT_PAUSE_MS};
     if (s->config.server_proxy_protocol) {
@@ -324,8 +329,21 @@ static int open_doors(struct server *s, struct accept_target *const *targets)
     return 0;
 }
 
+static void count_people(struct server *s)
+{
+    const struct config *c = &s->config;
+    struct visitors_config cfg = {
+        .limits = &c->limits,
+        .exempt = {c->limits_exempt.items, c->limits_exempt.count},
+        .proxies = {c->server_trusted_proxies.items, c->server_trusted_proxies.count}};
+    random_bytes(&cfg.key, sizeof(cfg.key));
+    s->visitors = visitors_new(&cfg);
+    s->users = quotas_new((size_t)LIMIT_OF(&c->limits, USERS), &cfg.key);
+}
+
 static int start_workers(struct server *s, unsigned workers)
 {
+    count_people(s);
     s->status.engine = s->engine;
     s->status.metrics = s->metrics;
     sockstat_open(&s->status.sockstat);
@@ -342,10 +360,13 @@ static int start_workers(struct server *s, unsigned workers)
         struct worker_config cfg = {.engine = s->engine,
                                     .metrics = s->metrics,
                                     .index = i,
+                                    .workers = workers,
                                     .origins = s->origins,
                                     .gate = s->gate,
                                     .audit_tokens = s->audit_tokens,
                                     .config = &s->config,
+                                    .visitors = s->visitors,
+                                    .users = s->users,
                                     .send = s->send,
                                     .status = &s->status};
         s->workers[i] = worker_new(&cfg);
@@ -521,6 +542,8 @@ static void server_fini(struct server *s)
     loop_free(s->loop);
     engine_free(s->engine);
     sockstat_close(&s->status.sockstat);
+    visitors_free(s->visitors);
+    quotas_free(s->users);
     metrics_table_free(s->metrics);
     origin_policy_free(s->origins);
     gate_free(s->gate);

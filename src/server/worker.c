@@ -6,9 +6,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "auth/token.h"
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/quota.h"
 #include "dialect/dialect.h"
 #include "http/httpd.h"
 #include "http/limits.h"
@@ -83,9 +85,36 @@ static void submit_answered(struct submit *s)
     go_home(s->carrier, &s->mail, submit_home);
 }
 
+// Back ends may publish as fast as they like; browsers and people may not.
+static bool is_held_to_a_rate(const struct token *t)
+{
+    return t && !str_is(t->role, "admin") && !str_is(t->role, "worker");
+}
+
+static bool may_publish(struct worker *w, const struct token *t)
+{
+    char key[QUOTA_KEY_MAX];
+    struct str id = t->jti.p ? t->jti : t->sub;
+    int len = snprintf(key, sizeof(key), "%s%.*s", t->jti.p ? "token:" : "sub:", STR_ARG(id));
+    size_t used = len < (int)sizeof(key) ? (size_t)len : sizeof(key) - 1;
+    struct quota_rule rule = {.per_second =
+                                  (uint32_t)LIMIT_OF(&w->cfg.config->limits, PUBLISHES_PER_TOKEN)};
+    struct quota *none;
+    enum quota_verdict verdict =
+        quotas_take(w->cfg.users, str_make(key, used), &rule, loop_now(w->loop).mono_ms, &none);
+    if (verdict != QUOTA_TAKEN) {
+        metrics_hit(w->metrics, LIMIT_ROW_PUBLISHES_PER_TOKEN);
+    }
+    return verdict == QUOTA_TAKEN;
+}
+
 static int worker_submit_take(struct intake *in, struct submit *s)
 {
     struct worker *w = CONTAINER_OF(in, struct worker, intake);
+    const struct token *t = principal_ctx(s->principal);
+    if (is_held_to_a_rate(t) && !may_publish(w, t)) {
+        return -E_RATE_LIMITED;
+    }
     s->carrier = w;
     s->answered = submit_answered;
     int err = engine_submit_take(w->cfg.engine, s);
@@ -298,6 +327,7 @@ struct worker *worker_new(const struct worker_config *cfg)
         .realm = realm, .fanout = fanout_new(realm, &w->ask), .intake = &w->intake, .ask = &w->ask};
     w->door = door_new(&(struct door_config){
         .gate = cfg->gate, .loop = w->loop, .metrics = w->metrics, .fanout = w->hub.fanout});
+    w->hub.users = cfg->users;
     w->hub.checker = door_checker(w->door);
     if (cfg->audit_tokens) {
         w->hub.audit = audit_new(&(struct audit_config){
@@ -314,12 +344,14 @@ struct worker *worker_new(const struct worker_config *cfg)
     w->pages = (struct pages){.status = cfg->status, .hub = &w->hub};
     pages_routes(w->router, &w->pages);
     w->limits = http_limits_of(&cfg->config->limits);
+    w->limits.outboxes_bytes /= cfg->workers;
     w->httpd = httpd_new(&(struct httpd_config){.loop = w->loop,
                                                 .metrics = w->metrics,
                                                 .sender = w->sender,
                                                 .router = w->router,
                                                 .origins = cfg->origins,
                                                 .limits = &w->limits,
+                                                .visitors = cfg->visitors,
                                                 .trusted_proxies = trusted_proxies(cfg->config),
                                                 .upgrades = cfg->config->websocket_enabled,
                                                 .authenticate = door_authenticate,

@@ -16,11 +16,13 @@ struct worker;
 struct worker_config {
     struct engine *engine;
     struct metrics_table *metrics;
-    unsigned index;
+    unsigned index, workers;
     const struct origin_policy *origins;
     struct gate *gate;
     struct audit_tokens *audit_tokens; // NULL: authentication is off
     const struct config *config;
+    struct visitors *visitors;
+    struct quotas *users; // connections and publishes of each
     enum send_mode send;
     const struct status *status; // for /health
 };

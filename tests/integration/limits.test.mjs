@@ -2,16 +2,19 @@
 // Each limit of the table that stops somebody, set low and hit: the answer, its counter, and a connection that did
 // nothing wrong and notices nothing.
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { test } from 'node:test';
 import { RawSocket, Refused, startHub, until } from '../lib/index.mjs';
 import { makeAuthority } from '../lib/tls.mjs';
+import { authConfig, token } from '../lib/jwt.mjs';
 
 const HOST = 'Host: 127.0.0.1';
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
+const ADMIN = token({ sub: 'root', role: 'admin' });
 const request = (...lines) => `${lines.join('\r\n')}\r\n\r\n`;
 
 async function hits(hub, name) {
-  const { text } = await hub.get('/metrics');
+  const { text } = await hub.get('/metrics', { token: ADMIN });
   const match = new RegExp(`^clairon_limit_hits_total\\{limit="${name}"\\} (\\d+)$`, 'm').exec(text);
   assert.ok(match, `${name} in /metrics`);
   return Number(match[1]);
@@ -20,13 +23,13 @@ async function hits(hub, name) {
 // A hub with one low limit, and a bystander.
 async function withLimit(t, name, limits, hit, config = {}, options = {}) {
   const hub = await startHub({ t, config: { ...config, limits }, ...options });
-  const control = await hub.ws('/ws');
+  const control = await hub.ws('/ws', { token: ADMIN });
   await control.waitType('connected');
   await control.subscribe('control');
   assert.equal(await hits(hub, name), 0);
   await hit(hub);
   await until(async () => await hits(hub, name) > 0, `${name} is counted`);
-  const { status, json } = await hub.post('/api/v1/publish', { topic: 'control', type: 'ALIVE', data: {} });
+  const { status, json } = await hub.post('/api/v1/publish', { topic: 'control', type: 'ALIVE', data: {} }, { token: ADMIN });
   assert.equal(status, 200);
   assert.equal((await control.waitType('ALIVE')).id, json.id);
   await control.close();
@@ -78,7 +81,30 @@ const status = (bytes, expected, code) => async (hub) => {
   assert.equal(response.json.error.code, code);
 };
 
-// name, configured limits, what hits it.
+// Of these the bystander is exempt, whose address is 127.0.0.1.
+const EXEMPT = ['127.0.0.1'];
+
+// A connection from another address of this machine.
+function visit(hub, from = '127.0.0.2') {
+  return new RawSocket(net.connect({ port: hub.port, host: '127.0.0.1', localAddress: from, allowHalfOpen: true }));
+}
+
+// In or out? Who is not let in is told so without having asked anything.
+async function ask(raw, path = '/health', fields = []) {
+  raw.write(request(`GET ${path} HTTP/1.1`, HOST, ...fields));
+  return raw.readResponse();
+}
+
+function assertRefused(response, [status, code, retry]) {
+  assert.deepEqual([response.status, response.json.error.code, response.headers['retry-after']], [status, code, retry]);
+}
+
+async function fill(hub, topic) {
+  const events = Array.from({ length: 24 }, () => ({ topic, type: 'F', data: { filler: 'x'.repeat(40_000) } }));
+  assert.equal((await hub.post('/api/v1/publish', { events })).status, 200);
+}
+
+// name, configured limits, what hits it, further configuration.
 const CASES = [
   ['head_bytes', { head_bytes: 1024 }, status(request('GET /health HTTP/1.1', HOST, `X-Long: ${'x'.repeat(2000)}`), 431, 'head_too_large')],
   ['head_fields', { head_fields: 10 }, status(request('GET /health HTTP/1.1', HOST, ...Array(10).fill('X: y')), 431, 'head_too_large')],
@@ -159,7 +185,112 @@ const CASES = [
     }, 'the reader is closed');
     ws.terminate();
   }],
+  ['outbox_bytes', { outbox_bytes: 65536 }, async (hub) => {
+    await fill(hub, 'h');
+    const raw = await hub.raw();
+    raw.write(request('GET /api/v1/history?topic=h HTTP/1.1', HOST));
+    assert.equal((await raw.readAll()).length, 0);
+  }],
+  ['outboxes_bytes', { outboxes_bytes: 65536 }, async (hub) => {
+    await fill(hub, 'h');
+    const raw = await hub.raw();
+    raw.pause();
+    const page = request('GET /api/v1/history?topic=h HTTP/1.1', HOST);
+    await until(async () => {
+      raw.write(page);
+      return await hits(hub, 'outboxes_bytes') > 0;
+    }, 'the reader is closed');
+    raw.resume();
+    await raw.closed();
+  }],
+  ['connections_per_address', { exempt: EXEMPT, connections_per_address: 2, connects_per_address: 1000 }, async (hub) => {
+    const first = visit(hub);
+    assert.equal((await ask(first)).status, 200);
+    assert.equal((await ask(visit(hub))).status, 200);
+    const third = visit(hub);
+    assertRefused(await third.readResponse(), [429, 'limit_reached', '10']);
+    await third.closed();
+    assert.equal((await ask(visit(hub, '127.0.0.3'))).status, 200, 'another address has its own');
+    first.close();
+    await until(async () => (await ask(visit(hub))).status === 200, 'a place is free again');
+  }],
+  ['newcomers_per_address', { exempt: EXEMPT, newcomers_per_address: 1, connects_per_address: 1000 }, async (hub) => {
+    const first = visit(hub);
+    first.write('GET /hea');
+    const second = visit(hub);
+    assertRefused(await second.readResponse(), [429, 'limit_reached', '10']);
+    first.write(`${request('lth HTTP/1.1', HOST)}`);
+    assert.equal((await first.readResponse()).status, 200);
+    assert.equal((await ask(visit(hub))).status, 200, 'who has asked is no newcomer');
+  }],
+  ['connects_per_address', { exempt: EXEMPT, connects_per_address: 1 }, async (hub) => {
+    const all = await Promise.all(Array.from({ length: 20 }, () => ask(visit(hub)).catch(() => null)));
+    const refused = all.filter((response) => response?.status === 429);
+    assert.ok(refused.length > 0);
+    refused.forEach((response) => assertRefused(response, [429, 'rate_limited', '1']));
+    assert.ok(all.filter((response) => response?.status === 200).length >= 5, 'five at once may come');
+    assert.equal((await ask(visit(hub, '127.0.0.3'))).status, 200, 'another address has its own');
+  }],
+  ['connects_per_second', { exempt: EXEMPT, connects_per_second: 1 }, async (hub) => {
+    const all = await Promise.all(Array.from({ length: 20 }, (_, i) => ask(visit(hub, `127.0.1.${i + 1}`)).catch(() => null)));
+    const refused = all.filter((response) => response?.status === 503);
+    assert.ok(refused.length > 0);
+    refused.forEach((response) => assertRefused(response, [503, 'unavailable', '1']));
+  }],
+  ['visitors', { exempt: EXEMPT, visitors: 2 }, async (hub) => { // one address, and the count of all
+    assert.equal((await ask(visit(hub))).status, 200);
+    assertRefused(await visit(hub, '127.0.0.3').readResponse(), [503, 'unavailable', '1']);
+  }],
+  ['connections_per_user', { connections_per_user: 2 }, async (hub) => {
+    const ann = { token: token({ sub: 'ann' }) };
+    const first = await hub.ws('/ws', ann);
+    const second = await hub.ws('/ws/deployment/1', { token: token({ sub: 'ann', subscribe: '*' }) });
+    await assert.rejects(hub.ws('/ws', ann), (error) => error instanceof Refused && error.status === 429 && error.headers['retry-after'] === '1');
+    await (await hub.ws('/ws', { token: token({ sub: 'bob' }) })).close();
+    await first.close();
+    await until(() => hub.ws('/ws', ann).then((ws) => ws.close().then(() => true), () => false), 'a place is free again');
+    await second.close();
+  }, authConfig()],
+  ['publishes_per_token', { publishes_per_token: 1 }, async (hub) => {
+    const event = { topic: 't', type: 'T', data: {} };
+    const ann = { token: token({ sub: 'ann', publish: '*' }) };
+    await until(async () => {
+      const { status: got, json, headers } = await hub.post('/api/v1/publish', event, ann);
+      assert.ok(got === 200 || (json.error.code === 'rate_limited' && headers['retry-after'] === '1'));
+      return got === 429;
+    }, '429');
+    const ws = await hub.ws('/ws', ann);
+    await until(async () => {
+      ws.send({ type: 'T', data: {}, ref: 1 });
+      const reply = await ws.waitFor((m) => m.type === 'published' || m.type === 'WEBSOCKET_ERROR');
+      return reply.data?.code === 'rate_limited';
+    }, 'rate_limited');
+    await ws.close();
+    for (const role of ['worker', 'admin']) {
+      for (let i = 0; i < 12; i++) {
+        assert.equal((await hub.post('/api/v1/publish', event, { token: token({ sub: 'backend', role, publish: '*' }) })).status, 200);
+      }
+    }
+  }, authConfig()],
 ];
+
+test('clients of a trusted proxy are counted by their own address, and nobody by what a stranger says', async (t) => {
+  const config = { server: { trusted_proxies: ['127.0.0.9'] }, limits: { exempt: EXEMPT, connections_per_address: 2, connects_per_address: 1000 } };
+  const hub = await startHub({ t, config });
+  const open = (from, client) => ask(visit(hub, from), '/ws', [...UPGRADE, `X-Forwarded-For: ${client}`]);
+  for (const status of [101, 101, 429]) {
+    assert.equal((await open('127.0.0.9', '203.0.113.1')).status, status);
+  }
+  assert.equal((await open('127.0.0.9', '198.51.100.1, 203.0.113.1')).status, 429);
+  assert.equal((await open('127.0.0.9', '203.0.113.2')).status, 101);
+  assert.equal((await open('127.0.0.9', '2001:db8::1')).status, 101);
+  assert.equal((await open('127.0.0.9', '2001:db8::2')).status, 101);
+  assert.equal((await open('127.0.0.9', '2001:db8::3')).status, 429, 'a /64 is one');
+  for (const status of [101, 101, 429]) {
+    assert.equal((await open('127.0.0.8', `203.0.113.${status}`)).status, status);
+  }
+  await until(async () => await hits(hub, 'connections_per_address') === 4, 'all are counted');
+});
 
 for (const [name, limits, hit, config] of CASES) {
   test(`limits.${name}`, (t) => withLimit(t, name, limits, hit, config));

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// The place of a connection among those that its user may have open at a time.
+#ifndef CLAIRON_DIALECT_PLACE_H
+#define CLAIRON_DIALECT_PLACE_H
+
+#include "base/compiler.h"
+#include "base/quota.h"
+#include "http/request.h"
+#include "hub/worker.h"
+
+// `*ret` NULL: it is nobody's, or nobody counts. -E_LIMIT: the user has all of them.
+int place_take(struct hub_worker *hub, struct http_request *req, struct quota **ret) MUST_CHECK;
+void place_give(struct hub_worker *hub, struct quota *place); // accepts NULL
+
+#endif
