@@ -39,10 +39,11 @@ test('a login is told once for each token', async (t) => {
   assert.deepEqual(logins.map(({ type, data }) => [type, data.jti]), [['AUTH_LOGIN_SUCCESS', 'one'], ['AUTH_LOGIN_SUCCESS', 'two']]);
   // Whom it is about hears nothing of it, and neither do others.
   const bob = await open(hub, { sub: 'bob' });
-  for (const { ws } of [b, bob]) {
+  for (const { ws, id } of [b, bob]) {
     await ws.drain();
-    assert.equal(ws.messages.some(({ type }) => type === 'AUTH_LOGIN_SUCCESS'), false);
+    assert.equal(ws.messages.some(({ type, data }) => type === 'AUTH_LOGIN_SUCCESS' && data.connection_id === id), false);
   }
+  assert.equal(bob.ws.messages.some(({ topic }) => topic === 'user:ann'), false);
   // A token that is nobody's has nowhere to be told of.
   const nobody = await open(hub, {});
   await Promise.all([a, b, bob, nobody, ...same].map(({ ws }) => ws.close()));
@@ -69,9 +70,10 @@ test('a refresh, fewer rights, the warning and the end of a token', async (t) =>
   assert.deepEqual((await other.ws.waitType('SESSION_AUTH_REQUIRED')).data, data('token_expired'));
   assert.equal((await ws.waitClosed()).code, 4401);
   // The session itself was told by messages of its own, once each, and got no copies.
-  const own = ws.messages.filter(({ type }) => /^(AUTH|SESSION)_/.test(type));
-  assert.deepEqual(own.map(({ type }) => type).sort(), ['AUTH_TOKEN_REFRESH', 'SESSION_EXPIRED', 'SESSION_PERMISSION_CHANGED']);
-  assert.ok(own.every((message) => message.id === undefined));
+  const heard = ws.messages.filter(({ type }) => /^(AUTH|SESSION)_/.test(type));
+  assert.deepEqual(heard.filter((message) => message.id === undefined).map(({ type }) => type).sort(),
+    ['AUTH_TOKEN_REFRESH', 'SESSION_EXPIRED', 'SESSION_PERMISSION_CHANGED']);
+  assert.ok(heard.every((message) => message.id === undefined || message.data.connection_id !== id));
   await other.ws.close();
 });
 
