@@ -26,8 +26,8 @@ limits:
 
 `exempt` lists addresses and blocks that the limits per address, and the one on new connections in all, don't concern:
 of themselves those of this machine, since there everyone has the same address. Proxies in `server.trusted_proxies`
-are exempt too; what they bring counts for the client that they name. An IPv6 address counts together with all others
-of its /64.
+are exempt too; what they bring counts for the client that they name (`docs/deploy.md`). An IPv6 address counts
+together with all others of its /64.
 
 Each time a limit stops somebody, `clairon_limit_hits_total{limit="NAME"}` of `/metrics` goes up by one. Whoever is
 told 429 or 503 finds in `Retry-After` when to come again, in seconds.

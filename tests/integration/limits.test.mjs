@@ -292,6 +292,23 @@ test('clients of a trusted proxy are counted by their own address, and nobody by
   await until(async () => await hits(hub, 'connections_per_address') === 4, 'all are counted');
 });
 
+test('clients named by a PROXY header are counted by their own address', async (t) => {
+  const config = { server: { trusted_proxies: ['127.0.0.9'], proxy_protocol: true }, limits: { exempt: EXEMPT, connections_per_address: 2, connects_per_address: 1000 } };
+  const hub = await startHub({ t, config });
+  const open = (client) => {
+    const raw = visit(hub, '127.0.0.9');
+    raw.write(`PROXY TCP4 ${client} 127.0.0.1 4711 ${hub.port}\r\n`);
+    return raw;
+  };
+  const first = open('203.0.113.1');
+  assert.equal((await ask(first)).status, 200);
+  assert.equal((await ask(open('203.0.113.1'))).status, 200);
+  assertRefused(await open('203.0.113.1').readResponse(), [429, 'limit_reached', '10']);
+  assert.equal((await ask(open('203.0.113.2'))).status, 200);
+  first.close();
+  await until(async () => (await ask(open('203.0.113.1'))).status === 200, 'a place is free again');
+});
+
 for (const [name, limits, hit, config] of CASES) {
   test(`limits.${name}`, (t) => withLimit(t, name, limits, hit, config));
 }
