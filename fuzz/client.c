@@ -63,7 +63,8 @@ static void take_requests(struct client *c)
         ASSERT(c->asked_count < CLIENT_ASKED_MAX);
         c->said_at += len;
         c->asked[c->asked_count].method = request.method;
-        c->asked[c->asked_count].expects = request.expect_continue;
+        c->asked[c->asked_count].waits = str_starts(request.path, STR("/api/events")) ||
+                                         str_starts(request.path, STR("/api/poll"));
         c->asked[c->asked_count++].upgrade = http1_field(&request.head, "Upgrade").p != NULL;
     }
 }
@@ -108,7 +109,8 @@ void client_reset(struct client *c)
 
 bool client_answered(const struct client *c)
 {
-    return c->answered == c->asked_count || c->over || c->is_ws || c->peer->shut;
+    return c->answered == c->asked_count || c->asked[c->answered].waits || c->over || c->is_ws ||
+           c->peer->shut;
 }
 
 // ---- what comes on a WebSocket

@@ -24,7 +24,8 @@ struct client {
     size_t said_at; // requests are taken apart up to here
     struct {
         enum http1_method method;
-        bool upgrade, expects;
+        bool upgrade;
+        bool waits;            // a stream or a poll: its answer ends when it likes
     } asked[CLIENT_ASKED_MAX]; // whole heads, in order
     unsigned asked_count, answered;
     bool said_enough; // what follows is no request: garbage, or frames

@@ -44,6 +44,12 @@ static const char *const paths[] = {
     "/none",
     "/ws",
     "/%2e%2e/health",
+    "/api/events?topic=t&topic=job:J",
+    "/api/events?topic=t&lastEventId=%C",
+    "/api/events",
+    "/api/poll?topic=t",
+    "/api/poll?topic=t&since=%C&timeout=5",
+    "/api/poll?topic=deployment:D&since=%C",
 };
 
 static const char *const sockets[] = {
