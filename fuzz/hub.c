@@ -2,12 +2,16 @@
 // The hub of the stateful targets.
 #include "fuzz/hub.h"
 
+#include <unistd.h>
+
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/quota.h"
 #include "fuzz/kernel.h"
 #include "http/origin.h"
+#include "net/visitors.h"
 #include "server/pages.h"
 
 enum { SETTLE_TURNS = 20000, LEAVE_TURNS = 400 };
@@ -50,10 +54,16 @@ void hub_start(struct hub *h)
     h->fail_nth = 0;
     h->engine = fuzz_engine_new(&(struct engine_config){.moved = on_moved, .ctx = h});
     status.engine = h->engine;
+    const struct hash_key key = {5, 6};
+    h->visitors = visitors_new(&(struct visitors_config){.limits = &config.limits, .key = key});
+    h->users = quotas_new((size_t)LIMIT_OF(&config.limits, USERS), &key);
     h->worker = worker_new(&(struct worker_config){.engine = h->engine,
                                                    .metrics = metrics,
                                                    .origins = origins,
                                                    .gate = gate,
+                                                   .workers = 1,
+                                                   .visitors = h->visitors,
+                                                   .users = h->users,
                                                    .config = &config,
                                                    .send = SEND_PLAIN,
                                                    .status = &status});
@@ -77,8 +87,15 @@ bool hub_open(struct hub *h, unsigned client)
     if (c->fd >= 0) {
         client_close(c);
     }
-    struct accepted a = {.fd = kernel_socket(), .loopback_listener = true};
+    struct accepted a = {.fd = kernel_socket(), .loopback_listener = true, .visitors = h->visitors};
     (void)net_addr_parse(STR("127.0.0.1"), &a.peer);
+    struct visitor visit = {.fd = a.fd, .from = &a.peer, .newcomer = true};
+    enum limit_row limit;
+    if (!visitors_enter(h->visitors, &visit, clock_now().mono_ms, &limit)) {
+        close(a.fd); // as the listener does, after an answer
+        c->fd = -1;
+        return false;
+    }
     client_open(c, a.fd);
     struct accept_target *target = worker_target(h->worker);
     atomic_fetch_add(&target->load, 1);
@@ -175,5 +192,7 @@ void hub_stop(struct hub *h)
     }
     worker_free(h->worker);
     engine_free(h->engine);
+    visitors_free(h->visitors);
+    quotas_free(h->users);
     kernel_fini();
 }

@@ -15,7 +15,7 @@
 #include "base/assert.h"
 #include "base/rng.h"
 
-enum { FIRST = 100000, FDS = 512, EPOCH_S = 1700000000 };
+enum { FIRST = 1000, FDS = 512, EPOCH_S = 1700000000 };
 
 enum what { NOTHING, SOCKET, EPOLL, EVENT };
 
