@@ -15,6 +15,7 @@ import { honest, newEs256, newSecret, sleep, startOwn, takes, tokenOf, writeKeys
 
 const IN_USE_MS_MAX = 1000;
 const GIVE_UP_MS = 20_000; // of one handshake, or of waiting for what is new
+const UNDER_WAY_MAX = 50; // handshakes at a time: more are not begun, and the rate that is told is lower
 const HOLD = 100; // handshakes whose connections stay open for a while
 const LIVE_RATE = 20; // events per second to the live clients
 const KINDS = ['keys', 'certificates'];
@@ -81,7 +82,9 @@ class Handshakes {
     this.due = 0;
     this.timer = setInterval(() => {
       for (const now = ((Date.now() - this.began) * rate) / 1000; this.due < now; this.due++) {
-        this.#one();
+        if (this.under.size < UNDER_WAY_MAX) {
+          this.#one();
+        }
       }
     }, 5);
   }
