@@ -234,3 +234,22 @@ test('bad HTTP', async (t) => {
   await watch.rows({ http_refused: 0, http_client_errors: 0 }, FINE, ([, bytes, status]) => answers(hub, bytes, { status }));
   watch.report();
 });
+
+// One request at a time: what comes behind it waits, at first unread in our memory, then in the sender's.
+test('3,000 requests behind one that takes its time are answered in order', async (t) => {
+  const watch = await Watch.start(t);
+  const { hub } = watch;
+  await watch.rows({ http_refused: 0, http_client_errors: 1500 }, [['one after the other']], async () => {
+    const raw = await hub.raw();
+    const held = ask('GET /api/poll?topic=a&since=0-0&timeout=1 HTTP/1.1');
+    const two = Buffer.concat([ask('GET /health HTTP/1.1'), ask('GET /gone HTTP/1.1')]);
+    raw.write(Buffer.concat([held, ...Array.from({ length: 1500 }, () => two)]));
+    assert.equal((await raw.readResponse()).status, 200);
+    for (let i = 0; i < 1500; i++) {
+      assert.equal((await raw.readResponse()).status, 200, `request ${2 * i}`);
+      assert.equal((await raw.readResponse()).status, 404, `request ${2 * i + 1}`);
+    }
+    raw.close();
+  });
+  watch.report();
+});

@@ -45,6 +45,28 @@ test('numbers and escapes inside data are kept as they came, by every door and o
   assert.ok((await hub.get('/api/v1/history?topic=deployment:d')).text.includes(`"own":${data}`));
 });
 
+// RFC 8259 leaves open which one counts. Here it is the last, as in JavaScript; and what the hub makes has each name once.
+test('of a name given twice the last counts, by every door', async (t) => {
+  const hub = await startHub({ t });
+  const flat = await hub.ws('/ws/deployment/d');
+  await flat.waitType('connected');
+  await hub.post('/api/v1/deployments/d/status', '{"status":"pending","message":"one","status":"deploying","message":"two"}');
+  assert.deepEqual((({ status, message }) => [status, message])(await flat.waitType('status')), ['deploying', 'two']);
+  await hub.post('/api/v1/publish', '{"topic":"a","topic":"b","type":"X","type":"Y","data":{"n":1},"data":{"n":2}}');
+  assert.deepEqual((await hub.get('/api/v1/history?topic=a')).json.events, []);
+  const [event] = (await hub.get('/api/v1/history?topic=b')).json.events;
+  assert.deepEqual([event.type, event.topic, event.data], ['Y', 'b', { n: 2 }]);
+  const ws = await hub.ws('/ws');
+  await ws.waitType('connected');
+  ws.send('{"type":"ping","type":"subscribe","topic":"a","topic":"c","ref":1,"ref":2}');
+  const { topic, ref } = await ws.waitType('subscribed');
+  assert.deepEqual([topic, ref], ['c', 2]);
+  const { text } = await hub.get('/api/v1/history?topic=deployment:d');
+  for (const name of ['status', 'message']) {
+    assert.equal(text.split(`"${name}":`).length, 2, `${name} comes once`);
+  }
+});
+
 test('an old attempt, and a step back', async (t) => {
   const hub = await startHub({ t });
   const create = () => hub.post('/api/v1/deployments', { stack_id: 's', target_id: 't', id: 'd' });

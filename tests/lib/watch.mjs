@@ -6,6 +6,10 @@ import assert from 'node:assert/strict';
 import { startHub } from './hub.mjs';
 import { until } from './wait.mjs';
 
+// What could forge a line, move a cursor or turn text around, or is no UTF-8: control characters but the line's end,
+// C1 controls, marks of direction, line separators.
+const UNSAFE = /[\0-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffd]/;
+
 export class Watch {
   // `options` are those of startHub; `token` is of somebody who may read everything, where tokens are asked for.
   static async start(t, { token, ...options } = {}) {
@@ -65,8 +69,9 @@ export class Watch {
     }
   }
 
-  // At the end of a file: says how many rows there were.
+  // At the end of a file: says how many rows there were. Nothing of them may have come into the log raw.
   report() {
+    assert.doesNotMatch(this.hub.stderr, UNSAFE, 'what is logged is one line of plain text per record');
     this.t.diagnostic(`rows of bad input: ${this.count}`);
   }
 }
