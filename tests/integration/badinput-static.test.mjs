@@ -14,7 +14,7 @@ const NOTHING = ['/../', '/..', '/../../../../etc/passwd', '/assets/..', '/asset
   '/assets/%c0%afindex.js', '/assets/%e0%80%ae', '/assets/%f0%80%80%ae', '/assets/%ff', '/assets/%ed%a0%80', '/assets/index.js%0a', '/%0d%0aX:%20y',
   '/assets/%7f', '/.git', '/.git/config', '/.git/HEAD', '/assets/.git', '/.env', '/assets/.env', '/.htaccess', '/.well-known/x', '/assets/.', '/assets/',
   '/assets', '/assets/dev', '/dev/null', '/dev/zero', '/proc/self/environ', '/etc/passwd', '/assets//etc/passwd', '/assets/%2fproc%2fself%2fenviron',
-  '/clairon.yaml', '/data', '/assets/index.js/x', '/assets/INDEX.JS', '/index.html', '/jobs', '/jobs/build', '/jobs/build/a/b',
+  '/clairon.yaml', '/data', '/assets/index.js/x', '/assets/INDEX.JS', '/index.html', '/jobs', '/jobs/build', '/jobs/build/a/b', '/jobs/%3Cscript%3E/x',
   '/assets/con', '/assets/index.js::$DATA', '/assets/index.js.', '/assets/index.js%20', '/assets/~', '/api', '/api/v1', '/api/v2/publish'];
 
 const BROKEN = ['/%', '/%4', '/%zz', '/assets/%', '/assets/%2', '/assets/%u002e'];
@@ -41,7 +41,7 @@ test('bad paths', async (t) => {
     assert.deepEqual([text, headers['content-range'], headers['accept-ranges']], [whole.text, undefined, undefined]);
   });
 
-  const pages = [['/'], ['/jobs/build/x'], ['/assets/index.js'], ['/assets/log.css'], ['/favicon.ico'], ['/jobs/%3Cscript%3E/%22%3E%3Cscript%3E']];
+  const pages = [['/'], ['/jobs/build/x'], ['/assets/index.js'], ['/assets/log.css'], ['/favicon.ico'], ['/jobs/build/%22%3E%3Cscript%3E']];
   await watch.rows({ http_client_errors: 0 }, pages, async ([path]) => {
     const { headers, text } = await hub.get(path);
     assert.equal(headers['x-content-type-options'], 'nosniff');

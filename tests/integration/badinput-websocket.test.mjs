@@ -108,7 +108,7 @@ const FRAMES = [
   ['1,001 messages in a second', Buffer.concat(Array.from({ length: 1001 }, () => frame(0x81, 'ping'))), 1008, { counts: { ws_errors: 1, ws_messages_refused: 900 } }],
 ];
 
-const DOORS = ['/ws', '/ws/deployment/d', '/ws/tickets/k', '/ws/tickets'];
+const DOORS = ['/ws', '/ws/chat', '/ws/deployment/d', '/ws/tickets/k', '/ws/tickets'];
 
 test('bad handshakes', async (t) => {
   const watch = await Watch.start(t);
