@@ -9,8 +9,9 @@
 #include "base/mem.h"
 #include "client/error.h"
 #include "wire/http1.h"
+#include "wire/tls.h"
 
-enum { HTTP_PORT = 80 };
+enum { HTTP_PORT = 80, HTTPS_PORT = 443 };
 
 static const char *given(const char *option, const char *variable, const char *otherwise)
 {
@@ -55,16 +56,25 @@ static int set_token(struct address *a, const char *token, struct clairon_error 
     return 0;
 }
 
+static int set_tls(struct address *a, const char *ca, struct clairon_error *err)
+{
+    struct tls_fault fault;
+    if (tls_client_new(ca, &a->tls, &fault) == 0) {
+        return 0;
+    }
+    address_fini(a);
+    return client_fail(err, CLAIRON_BAD_ARGUMENT, "%s: %s", ca ? ca : "the system's certificates",
+                       fault.text);
+}
+
 int address_init(struct address *a, const struct clairon_target *t, struct clairon_error *err)
 {
     *a = (struct address){0};
     const char *server = server_of(t);
     struct url url;
-    if (str_starts(str_of(server), STR("https://"))) {
-        return client_fail(err, CLAIRON_BAD_ARGUMENT,
-                           "%s: https is not spoken yet (TLS comes later): use http://", server);
-    }
-    if (url_parse(str_of(server), &url) || !str_is(str_of(url.origin.scheme), "http")) {
+    bool parsed = url_parse(str_of(server), &url) == 0;
+    bool tls = parsed && str_is(str_of(url.origin.scheme), "https");
+    if (!parsed || (!tls && !str_is(str_of(url.origin.scheme), "http"))) {
         return client_fail(err, CLAIRON_BAD_ARGUMENT,
                            "%s is not the URL of a hub: it looks like %s", server,
                            CLAIRON_DEFAULT_SERVER);
@@ -79,18 +89,21 @@ int address_init(struct address *a, const struct clairon_target *t, struct clair
     unsigned port = url_origin_port(&url.origin);
     snprintf(a->host, sizeof(a->host), "%.*s", STR_ARG(host));
     snprintf(a->service, sizeof(a->service), "%u", port);
-    if (port == HTTP_PORT) {
+    if (port == (tls ? HTTPS_PORT : HTTP_PORT)) {
         snprintf(a->authority, sizeof(a->authority), "%s", url.origin.host.name);
     } else {
         snprintf(a->authority, sizeof(a->authority), "%s:%u", url.origin.host.name, port);
     }
-    return set_token(a, given(t ? t->token : NULL, "CLAIRON_TOKEN", NULL), err);
+    int r = set_token(a, given(t ? t->token : NULL, "CLAIRON_TOKEN", NULL), err);
+    return r || !tls ? r : set_tls(a, given(t ? t->ca : NULL, "CLAIRON_CA", NULL), err);
 }
 
 void address_fini(struct address *a)
 {
     mem_free(a->token);
     a->token = NULL;
+    tls_context_unref(a->tls);
+    a->tls = NULL;
 }
 
 void address_put_request(const struct address *a, struct buf *b, const char *method,

@@ -10,11 +10,14 @@
 
 #define ADDRESS_TOKEN_MAX 8192
 
+struct tls_context;
+
 struct address {
     char host[URL_HOST_SIZE];          // for the resolver: an IPv6 address without its brackets
     char service[8];                   // the port
     char authority[URL_HOST_SIZE + 8]; // for Host
     char *token;                       // owned; NULL: none
+    struct tls_context *tls;           // referenced; NULL: http
 };
 
 int address_init(struct address *a, const struct clairon_target *t,

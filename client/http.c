@@ -16,6 +16,7 @@
 #include "client/address.h"
 #include "client/dial.h"
 #include "client/error.h"
+#include "client/link.h"
 #include "wire/http1.h"
 #include "wire/json.h"
 
@@ -28,7 +29,7 @@ enum {
 
 struct clairon_http {
     struct address address;
-    int fd;        // -1: not connected
+    struct link link;
     int stop_fd;   // eventfd; readable: stopped
     struct buf tx; // head and body of the request
     struct buf rx; // what came; the head of the answer points into it
@@ -41,7 +42,7 @@ int clairon_http_new(const struct clairon_target *t, struct clairon_http **ret,
                      struct clairon_error *err)
 {
     struct clairon_http *h = mem_alloc(sizeof(*h));
-    h->fd = -1;
+    h->link.fd = -1;
     int r = address_init(&h->address, t, err);
     if (r == 0) {
         h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -63,10 +64,7 @@ int clairon_http_new(const struct clairon_target *t, struct clairon_http **ret,
 
 static void disconnect(struct clairon_http *h)
 {
-    if (h->fd >= 0) {
-        close(h->fd);
-        h->fd = -1;
-    }
+    link_close(&h->link);
 }
 
 void clairon_http_free(struct clairon_http *h)
@@ -124,7 +122,7 @@ static int open_connection(struct clairon_http *h, int64_t deadline_ms, struct c
         }
     }
     if (r == 0) {
-        h->fd = d.fd;
+        r = link_open_take(&h->link, d.fd, &h->address, err);
         d.fd = -1;
     }
     dial_fini(&d);
@@ -134,14 +132,15 @@ static int open_connection(struct clairon_http *h, int64_t deadline_ms, struct c
 // A kept connection on which something has come is closed, or of no use: nothing was asked.
 static bool is_stale(const struct clairon_http *h)
 {
-    struct pollfd p = {.fd = h->fd, .events = POLLIN | POLLRDHUP};
+    struct pollfd p = {.fd = h->link.fd, .events = POLLIN | POLLRDHUP};
     return poll(&p, 1, 0) != 0;
 }
 
 static int broken(struct clairon_http *h, int error, struct clairon_error *err)
 {
     return client_fail(err, CLAIRON_UNREACHABLE, "the connection to %s broke: %s",
-                       h->address.authority, error ? strerror(error) : "closed by the hub");
+                       h->address.authority,
+                       error ? link_error(&h->link, error) : "closed by the hub");
 }
 
 static int build(struct clairon_http *h, const struct clairon_request *req,
@@ -165,12 +164,12 @@ static int build(struct clairon_http *h, const struct clairon_request *req,
 static int send_all(struct clairon_http *h, int64_t deadline_ms, struct clairon_error *err)
 {
     size_t at = 0;
-    while (at < h->tx.len) {
-        ssize_t n = send(h->fd, h->tx.p + at, h->tx.len - at, MSG_NOSIGNAL);
-        if (n > 0) {
-            at += (size_t)n;
-        } else if (n < 0 && errno == EAGAIN) {
-            int r = wait_for(h, h->fd, POLLOUT, deadline_ms, err);
+    while (at < h->tx.len || link_has_unsent(&h->link)) {
+        ssize_t n = link_send(&h->link, h->tx.p + at, h->tx.len - at);
+        at += n > 0 ? (size_t)n : 0;
+        if (n < 0 ? errno == EAGAIN : link_has_unsent(&h->link)) {
+            short events = link_events(&h->link, POLLOUT);
+            int r = wait_for(h, h->link.fd, events, deadline_ms, err);
             if (r) {
                 return r;
             }
@@ -193,7 +192,7 @@ static int receive(struct clairon_http *h, int64_t deadline_ms, bool *ret_eof,
             return client_fail(err, CLAIRON_PROTOCOL, "the answer of %s is too large",
                                h->address.authority);
         }
-        ssize_t n = recv(h->fd, to, READ_BYTES, 0);
+        ssize_t n = link_recv(&h->link, to, READ_BYTES);
         if (n > 0) {
             buf_commit(&h->rx, (size_t)n);
             h->answer_began = true;
@@ -205,7 +204,7 @@ static int receive(struct clairon_http *h, int64_t deadline_ms, bool *ret_eof,
             return 0;
         }
         if (errno == EAGAIN) {
-            int r = wait_for(h, h->fd, POLLIN, deadline_ms, err);
+            int r = wait_for(h, h->link.fd, link_events(&h->link, POLLIN), deadline_ms, err);
             if (r) {
                 return r;
             }
@@ -335,12 +334,12 @@ int clairon_http_request(struct clairon_http *h, const struct clairon_request *r
     if (r) {
         return r;
     }
-    if (h->fd >= 0 && is_stale(h)) {
+    if (h->link.fd >= 0 && is_stale(h)) {
         disconnect(h);
     }
-    bool kept = h->fd >= 0;
+    bool kept = h->link.fd >= 0;
     for (;;) {
-        if (h->fd < 0) {
+        if (h->link.fd < 0) {
             r = open_connection(h, deadline_ms, err);
             if (r) {
                 return r;

@@ -77,7 +77,9 @@ static void test_addresses(void **state)
         {"http://HUB.example.com:80/", "hub.example.com", "80", "hub.example.com"},
         {"http://[::1]:8000", "::1", "8000", "[::1]:8000"},
         {"http://[::1]", "::1", "80", "[::1]"},
-        {"https://127.0.0.1", NULL, NULL, NULL},
+        {"https://127.0.0.1", "127.0.0.1", "443", "127.0.0.1"},
+        {"https://localhost:8443", "localhost", "8443", "localhost:8443"},
+        {"wss://127.0.0.1", NULL, NULL, NULL},
         {"ws://127.0.0.1", NULL, NULL, NULL},
         {"127.0.0.1:8000", NULL, NULL, NULL},
         {"http://", NULL, NULL, NULL},
@@ -97,6 +99,7 @@ static void test_addresses(void **state)
             assert_string_equal(a.host, rows[i].host);
             assert_string_equal(a.service, rows[i].service);
             assert_string_equal(a.authority, rows[i].authority);
+            assert_int_equal(a.tls != NULL, rows[i].url[4] == 's');
         }
         address_fini(&a);
     }

@@ -64,7 +64,7 @@ int clairon_sub_new(const struct clairon_sub_options *o, struct clairon_sub **re
     s->handlers = o->handlers;
     s->arg = o->arg;
     s->state = CLAIRON_SUB_WAITING;
-    s->fd = s->dial.fd = -1;
+    s->link.fd = s->dial.fd = -1;
     s->heartbeat_ms = HEARTBEAT_MS_DEFAULT;
     if (o->since) {
         memcpy(s->cursor, o->since, strlen(o->since) + 1);
@@ -83,10 +83,7 @@ int clairon_sub_new(const struct clairon_sub_options *o, struct clairon_sub **re
 static void disconnect(struct clairon_sub *s)
 {
     dial_fini(&s->dial);
-    if (s->fd >= 0) {
-        close(s->fd);
-        s->fd = -1;
-    }
+    link_close(&s->link);
     buf_clear(&s->tx);
     buf_clear(&s->rx);
     ws_decoder_fini(&s->decoder);
@@ -179,8 +176,6 @@ int clairon_sub_send(struct clairon_sub *s, struct clairon_span message, struct 
 // Connected: asks to become a WebSocket.
 static void shake_hands(struct clairon_sub *s)
 {
-    s->fd = s->dial.fd;
-    s->dial.fd = -1;
     uint8_t nonce[WS_NONCE_BYTES];
     random_bytes(nonce, sizeof(nonce));
     ws_key(nonce, s->key);
@@ -203,6 +198,12 @@ static void shake_hands(struct clairon_sub *s)
 
 static void after_dial(struct clairon_sub *s, int r, const struct clairon_error *why)
 {
+    struct clairon_error none;
+    if (r == 0) {
+        r = link_open_take(&s->link, s->dial.fd, &s->address, &none);
+        s->dial.fd = -1;
+        why = r ? &none : why;
+    }
     if (r == 0) {
         shake_hands(s);
     } else if (r != -E_AGAIN) {
@@ -221,17 +222,28 @@ static void begin(struct clairon_sub *s)
     }
 }
 
+// A hub that can't show whom it is is not asked again and again.
+static int broke(struct clairon_sub *s, int error, struct clairon_error *err)
+{
+    bool for_now = !link_is_refused(&s->link);
+    return client_fail(err, for_now ? CLAIRON_UNREACHABLE : CLAIRON_REFUSED,
+                       "the connection to %s broke: %s", s->address.authority,
+                       error ? link_error(&s->link, error) : "closed");
+}
+
 static int send_some(struct clairon_sub *s, struct clairon_error *err)
 {
-    while (s->tx.len > 0) {
-        ssize_t n = send(s->fd, s->tx.p, s->tx.len, MSG_NOSIGNAL);
-        if (n > 0) {
+    while (s->tx.len > 0 || link_has_unsent(&s->link)) {
+        ssize_t n = link_send(&s->link, s->tx.p, s->tx.len);
+        if (n >= 0) {
             buf_consume(&s->tx, (size_t)n);
+            if (link_has_unsent(&s->link)) {
+                return 0;
+            }
         } else if (n < 0 && errno == EAGAIN) {
             return 0;
         } else if (n < 0 && errno != EINTR) {
-            return client_fail(err, CLAIRON_UNREACHABLE, "the connection to %s broke: %s",
-                               s->address.authority, strerror(errno));
+            return broke(s, errno, err);
         }
     }
     return 0;
@@ -334,7 +346,7 @@ static int receive(struct clairon_sub *s, struct clairon_error *err)
 {
     static _Thread_local char bytes[READ_BYTES]; // one for all subscriptions of a thread
     for (int i = 0; i < READS_PER_STEP && s->state != CLAIRON_SUB_ENDED; i++) {
-        ssize_t n = recv(s->fd, bytes, sizeof(bytes), 0);
+        ssize_t n = link_recv(&s->link, bytes, sizeof(bytes));
         if (n < 0 && errno == EAGAIN) {
             return 0;
         }
@@ -342,8 +354,7 @@ static int receive(struct clairon_sub *s, struct clairon_error *err)
             continue;
         }
         if (n <= 0) {
-            return client_fail(err, CLAIRON_UNREACHABLE, "the connection to %s broke: %s",
-                               s->address.authority, n < 0 ? strerror(errno) : "closed");
+            return broke(s, n < 0 ? errno : 0, err);
         }
         s->heard_at_ms = clock_now().mono_ms;
         s->pinged = false;
@@ -431,7 +442,7 @@ enum clairon_sub_state clairon_sub_step(struct clairon_sub *s)
 
 int clairon_sub_fd(const struct clairon_sub *s)
 {
-    return s->state == CLAIRON_SUB_CONNECTING ? s->dial.fd : s->fd;
+    return s->state == CLAIRON_SUB_CONNECTING ? s->dial.fd : s->link.fd;
 }
 
 short clairon_sub_events(const struct clairon_sub *s)
@@ -439,13 +450,13 @@ short clairon_sub_events(const struct clairon_sub *s)
     if (s->state == CLAIRON_SUB_CONNECTING) {
         return POLLOUT;
     }
-    return (short)(POLLIN | (s->tx.len > 0 ? POLLOUT : 0));
+    return link_events(&s->link, (short)(POLLIN | (s->tx.len > 0 ? POLLOUT : 0)));
 }
 
 int clairon_sub_timeout_ms(const struct clairon_sub *s)
 {
     int64_t at_ms = s->deadline_ms;
-    if (s->state == CLAIRON_SUB_ENDED) {
+    if (s->state == CLAIRON_SUB_ENDED || link_has_unread(&s->link)) {
         return 0;
     }
     if (s->state == CLAIRON_SUB_WAITING) {

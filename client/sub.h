@@ -17,6 +17,7 @@
 #include "clairon/client.h"
 #include "client/address.h"
 #include "client/dial.h"
+#include "client/link.h"
 #include "wire/ws_frame.h"
 #include "wire/ws_handshake.h"
 
@@ -38,7 +39,7 @@ struct clairon_sub {
 
     enum clairon_sub_state state;
     struct dial dial;
-    int fd;
+    struct link link;
     char key[WS_KEY_TEXT_SIZE];
     struct buf tx, rx; // rx: of the handshake only
     struct ws_decoder decoder;

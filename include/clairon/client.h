@@ -48,10 +48,13 @@ struct clairon_span {
 };
 
 // Which hub. NULL or "" means: from the environment (CLAIRON_SERVER, CLAIRON_TOKEN), else the
-// default server, else no token. Only http:// is spoken. The token goes as `Authorization: Bearer`.
+// default server, else no token. The token goes as `Authorization: Bearer`. With https:// the hub's
+// certificate must be good: for the system, or for the certificates in the file `ca` (PEM; or
+// CLAIRON_CA).
 struct clairon_target {
     const char *server;
     const char *token;
+    const char *ca;
 };
 
 // The URL that a target means, for messages. Writes at most `size` bytes with a NUL.

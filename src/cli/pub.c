@@ -72,6 +72,8 @@ int cmd_pub(int argc, char **argv)
     const struct opt table[] = {
         {"server", OPT_TEXT, &target.server, "URL", "the hub (default: $CLAIRON_SERVER)"},
         {"token", OPT_SECRET, &target.token, "TOKEN", "who asks (default: $CLAIRON_TOKEN)"},
+        {"ca", OPT_TEXT, &target.ca, "FILE",
+         "certificates to trust for https (default: $CLAIRON_CA, else the system's)"},
     };
     const struct opts opts = {
         .command = "pub",

@@ -153,6 +153,8 @@ static bool parse(struct run *r, int argc, char **argv, int *ret_status)
     const struct opt table[] = {
         {"server", OPT_TEXT, &r->target.server, "URL", "the hub (default: $CLAIRON_SERVER)"},
         {"token", OPT_SECRET, &r->target.token, "TOKEN", "who reports (default: $CLAIRON_TOKEN)"},
+        {"ca", OPT_TEXT, &r->target.ca, "FILE",
+         "certificates to trust for https (default: $CLAIRON_CA, else the system's)"},
         {"kind", OPT_TEXT, &r->kind_text, "KIND",
          "build (the default; also: job), deployment, ticket"},
         {"id", OPT_TEXT, &r->id, "ID", "the job's id (default: a new one, told on standard error)"},

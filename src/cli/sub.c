@@ -152,6 +152,8 @@ int cmd_sub(int argc, char **argv)
     const struct opt table[] = {
         {"server", OPT_TEXT, &o.target.server, "URL", "the hub (default: $CLAIRON_SERVER)"},
         {"token", OPT_SECRET, &o.target.token, "TOKEN", "who asks (default: $CLAIRON_TOKEN)"},
+        {"ca", OPT_TEXT, &o.target.ca, "FILE",
+         "certificates to trust for https (default: $CLAIRON_CA, else the system's)"},
         {"since", OPT_TEXT, &o.since, "CURSOR", "begin behind the event of this id"},
         {"count", OPT_UINT, &s.count_max, "N", "end after N events"},
     };

@@ -301,6 +301,8 @@ int cmd_watch(int argc, char **argv)
     const struct opt table[] = {
         {"server", OPT_TEXT, &w.target.server, "URL", "the hub (default: $CLAIRON_SERVER)"},
         {"token", OPT_SECRET, &w.target.token, "TOKEN", "who asks (default: $CLAIRON_TOKEN)"},
+        {"ca", OPT_TEXT, &w.target.ca, "FILE",
+         "certificates to trust for https (default: $CLAIRON_CA, else the system's)"},
         {"wait", OPT_UINT, &w.wait_s, "SECONDS",
          "give up after so long without the hub (default 60)"},
     };

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
 import { test } from 'node:test';
-import { RawSocket, request, runCli, until, within, WsClient } from '../lib/index.mjs';
+import { RawSocket, request, runCli, spawnCli, until, within, WsClient } from '../lib/index.mjs';
 import { makeAuthority, startTlsHub, talk, tlsConnect } from '../lib/tls.mjs';
 
 const GET = 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
@@ -303,4 +303,34 @@ test('beyond loopback TLS needs authentication too', async (t) => {
   const { code, stderr } = await runCli(['serve', '--config', config, '--listen', '127.0.0.1:0', '--data', authority.file('data')]);
   assert.equal(code, 1);
   assert.match(stderr, /authentication is off/);
+});
+
+test('the commands speak https, to hubs they trust', async (t) => {
+  const authority = makeAuthority(t);
+  const hub = await startTlsHub(t, authority.issue('hub'));
+  const to = ['--server', hub.tlsUrl];
+  const trusting = [...to, '--ca', authority.caFile];
+  const sub = spawnCli(['sub', '--count', '2', ...to, 'tickets', 'jobs'], { t, env: { CLAIRON_CA: authority.caFile } });
+  const run = () => runCli(['run', ...trusting, '--', 'sh', '-c', 'echo over TLS']);
+  await until(async () => await metric(hub, 'clairon_sessions') === 1, 'the subscriber is there');
+  const big = JSON.stringify({ filler: 'x'.repeat(60_000) });
+  const published = await runCli(['pub', ...trusting, 'tickets', 'X', big]);
+  assert.equal(published.code, 0, published.stderr);
+  assert.equal(JSON.parse(await sub.out.next()).data.filler.length, 60_000);
+  const ran = await run();
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stdout, /over TLS/);
+  assert.equal((await sub.end()).code, 0);
+  for (const words of [['pub', ...to, 'tickets', 'X'], ['sub', ...to, 'tickets']]) {
+    const { code, stderr } = await runCli(words);
+    assert.equal(code, 1);
+    assert.match(stderr, /certificate/);
+  }
+  const wrongName = await runCli(['pub', '--server', hub.tlsUrl.replace('127.0.0.1', '127.0.0.2'), '--ca', authority.caFile, 'a', 'X']);
+  assert.notEqual(wrongName.code, 0);
+  const noFile = await runCli(['pub', ...to, '--ca', authority.file('absent.pem'), 'a', 'X']);
+  assert.notEqual(noFile.code, 0);
+  assert.match(noFile.stderr, /absent\.pem/);
+  const plain = await runCli(['pub', '--server', hub.url.replace('http', 'https'), '--ca', authority.caFile, 'a', 'X']);
+  assert.notEqual(plain.code, 0);
 });
