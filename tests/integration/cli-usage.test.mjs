@@ -40,7 +40,7 @@ test('a wrong word is one clear line and exit 2', async () => {
 
 test('a server that can not be one is said so', async () => {
   for (const command of [['pub', 'a', 'B'], ['sub', 'a'], ['watch', 'build:a'], ['run', 'true']]) {
-    for (const [server, what] of [['https://127.0.0.1:1', /https/], ['ftp://x', /not the URL/], ['nonsense', /not the URL/],
+    for (const [server, what] of [['wss://127.0.0.1:1', /not the URL/], ['ftp://x', /not the URL/], ['nonsense', /not the URL/],
       ['http://127.0.0.1:1/path', /no path/], ['http://[::1', /not the URL/]]) {
       const { code, stderr } = await runCli([command[0], '--server', server, ...command.slice(1)]);
       assert.equal(code, 2, server);
