@@ -227,10 +227,21 @@ static int judge_framing(struct http1_parser *p, struct http1_head *h)
     return 0;
 }
 
+// HTTP/1.0 goes on only when asked to, in words that every reader takes for it.
+static bool asks_keep_alive(const struct http1_head *h)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        if (str_eq_nocase(h->fields[i].name, STR("Connection")) && tab_behind(h->fields[i].value)) {
+            return false;
+        }
+    }
+    return http1_has_token(h, "Connection", "keep-alive");
+}
+
 static void judge_keep_alive(struct http1_head *h)
 {
     h->keep_alive = h->framing != HTTP1_UNTIL_CLOSE && !http1_has_token(h, "Connection", "close") &&
-                    (h->minor > 0 || http1_has_token(h, "Connection", "keep-alive"));
+                    (h->minor > 0 || asks_keep_alive(h));
 }
 
 // "HTTP/1.0" and "HTTP/1.1": *ret_minor. RFC 9112 2.3 has 1.2 read as 1.1; nobody sends it, and

@@ -130,6 +130,7 @@ static void test_request_forms(void **state)
         {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n", "*", NULL, HTTP1_NO_BODY, true},
         {"GET / HTTP/1.0\r\n\r\n", "/", NULL, HTTP1_NO_BODY, false},
         {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "/", NULL, HTTP1_NO_BODY, true},
+        {"GET / HTTP/1.0\r\nConnection: keep-alive\t\r\n\r\n", "/", NULL, HTTP1_NO_BODY, false},
         {"GET / HTTP/1.0\r\nExpect: x\r\n\r\n", "/", NULL, HTTP1_NO_BODY, false},
         {"GET / HTTP/1.1\r\n" HOST "Connection: a\r\nConnection: b, CLOSE\r\n\r\n", "/", NULL,
          HTTP1_NO_BODY, false},
