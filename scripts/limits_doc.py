@@ -29,8 +29,11 @@ of themselves those of this machine, since there everyone has the same address. 
 are exempt too; what they bring counts for the client that they name (`docs/deploy.md`). An IPv6 address counts
 together with all others of its /64.
 
-Each time a limit stops somebody, `clairon_limit_hits_total{limit="NAME"}` of `/metrics` goes up by one. Whoever is
-told 429 or 503 finds in `Retry-After` when to come again, in seconds.
+Where the last column is empty, nobody is stopped, or what breaks the limit is refused like any other mistake: by 400 or
+413, or `bad_request` or `too_large` on a socket, counted in `clairon_http_client_errors_total` and
+`clairon_ws_messages_refused_total`. Each time one of the others stops somebody,
+`clairon_limit_hits_total{limit="NAME"}` of `/metrics` goes up by one. Whoever is told 429 or 503 finds in `Retry-After`
+when to come again, in seconds.
 
 | limit | default | bounds | what it bounds | who is stopped gets |
 | --- | --- | --- | --- | --- |

@@ -389,7 +389,9 @@ static void open_sse(struct http_request *req, void *ctx)
 
 void sse_routes(struct router *r, struct hub_worker *hub)
 {
-    router_add(r,
-               &(struct route){
-                   .method = HTTP1_GET, .pattern = "/api/events", .handle = open_sse, .ctx = hub});
+    router_add(r, &(struct route){.method = HTTP1_GET,
+                                  .pattern = "/api/events",
+                                  .flags = ROUTE_LASTING,
+                                  .handle = open_sse,
+                                  .ctx = hub});
 }

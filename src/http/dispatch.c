@@ -243,7 +243,9 @@ static bool welcome(struct http_request *req)
         return true;
     }
     visitors_welcome(v, fd);
-    return req->match.route->kind != ROUTE_UPGRADE || count_client(v, req, fd);
+    const struct route *route = req->match.route;
+    bool lasting = route->kind == ROUTE_UPGRADE || (route->flags & ROUTE_LASTING);
+    return !lasting || count_client(v, req, fd);
 }
 
 void http_handle(struct http_request *req)

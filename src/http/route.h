@@ -26,7 +26,8 @@ enum route_kind {
 };
 
 enum route_flags {
-    ROUTE_PUBLIC = 1, // the authenticate hook is not asked
+    ROUTE_PUBLIC = 1,  // the authenticate hook is not asked
+    ROUTE_LASTING = 2, // its answers last: counts like a connection of its client's, as Upgrades do
 };
 
 #define ROUTE_PARAMS_MAX 4

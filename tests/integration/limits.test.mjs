@@ -286,10 +286,14 @@ test('clients of a trusted proxy are counted by their own address, and nobody by
   assert.equal((await open('127.0.0.9', '2001:db8::1')).status, 101);
   assert.equal((await open('127.0.0.9', '2001:db8::2')).status, 101);
   assert.equal((await open('127.0.0.9', '2001:db8::3')).status, 429, 'a /64 is one');
+  const stream = visit(hub, '127.0.0.9');
+  stream.write(request('GET /api/events?topic=t HTTP/1.1', HOST, 'X-Forwarded-For: 203.0.113.2'));
+  await stream.readUntil('text/event-stream');
+  assert.equal((await open('127.0.0.9', '203.0.113.2')).status, 429, 'a stream counts too');
   for (const status of [101, 101, 429]) {
     assert.equal((await open('127.0.0.8', `203.0.113.${status}`)).status, status);
   }
-  await until(async () => await hits(hub, 'connections_per_address') === 4, 'all are counted');
+  await until(async () => await hits(hub, 'connections_per_address') === 5, 'all are counted');
 });
 
 test('clients named by a PROXY header are counted by their own address', async (t) => {
