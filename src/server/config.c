@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include <yaml.h>
 
@@ -424,6 +425,13 @@ int config_read_file(struct config *c, const char *path, struct config_fault *fa
     if (!f) {
         (void)snprintf(fault->text, sizeof(fault->text), "%s: %s", path, strerror(errno));
         return -E_IO;
+    }
+    struct stat st;
+    if (fstat(fileno(f), &st) == 0 && (st.st_mode & S_IWOTH)) {
+        (void)snprintf(fault->text, sizeof(fault->text),
+                       "%.120s: everyone can write it: chmod o-w %.120s", path, path);
+        (void)fclose(f);
+        return -E_BAD_REQUEST;
     }
     struct reading r = {.config = c, .fault = fault, .path = path};
     if (!yaml_parser_initialize(&r.parser)) {

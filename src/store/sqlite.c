@@ -397,6 +397,11 @@ static int make_dirs(const char *dir, char fault[FAULT_MAX])
         if (!S_ISDIR(st.st_mode)) {
             return fault_set(fault, -E_IO, dir, "can't be used: it is not a directory");
         }
+        if (st.st_mode & S_IWOTH) {
+            (void)snprintf(fault, FAULT_MAX,
+                           "data directory: everyone can write %.95s: chmod o-w %.95s", path, path);
+            return -E_IO;
+        }
     }
     return 0;
 }

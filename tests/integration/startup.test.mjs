@@ -61,6 +61,21 @@ test('a data directory that can not be written', async (t) => {
   await refused(['--listen', ANY, '--data', '/proc/clairon'], /data directory \/proc\/clairon can't be used/);
 });
 
+test('what everyone can write is not believed', async (t) => {
+  const dir = dirFor(t);
+  const file = path.join(dir, 'clairon.yaml');
+  fs.writeFileSync(file, '');
+  fs.chmodSync(file, 0o666);
+  await refused(['--config', file, '--listen', ANY, '--data', dir], new RegExp(`everyone can write it: chmod o-w ${file}$`, 'm'));
+  fs.chmodSync(file, 0o644);
+  for (const name of ['', '/realms', '/realms/default']) {
+    fs.mkdirSync(dir + name, { recursive: true });
+    fs.chmodSync(dir + name, 0o777);
+    await refused(['--config', file, '--listen', ANY, '--data', dir], new RegExp(`: everyone can write ${dir}${name}: chmod o-w ${dir}${name}$`, 'm'));
+    fs.chmodSync(dir + name, 0o700);
+  }
+});
+
 test('a full disk', async (t) => {
   if (process.getuid() !== 0) {
     t.skip('mounting a small file system needs root');
@@ -75,7 +90,7 @@ test('a full disk', async (t) => {
     removeDir(dir);
   });
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', dir], { stdio: 'ignore' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k,mode=700', 'tmpfs', dir], { stdio: 'ignore' });
   } catch {
     t.skip('no file system can be mounted here');
     return;
