@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 BUILD="python3 meson ninja-build gcc libc6-dev pkg-config libsqlite3-dev libssl-dev libjansson-dev libyaml-dev
        liburing-dev zlib1g-dev libseccomp-dev"
-TEST="libcmocka-dev openssl valgrind clang clang-format clang-tidy cppcheck libclang-rt-14-dev chromium ca-certificates"
+TEST="libcmocka-dev openssl valgrind systemd clang clang-format clang-tidy cppcheck libclang-rt-14-dev chromium ca-certificates"
 
 say() {
     echo "install: $*" >&2

@@ -27,6 +27,7 @@
 #include "server/engine.h"
 #include "server/front.h"
 #include "server/harden.h"
+#include "server/notify.h"
 #include "server/pages.h"
 #include "server/worker.h"
 
@@ -58,6 +59,8 @@ struct server {
     struct acceptor *acceptor;
     struct loop_watch signals;
     struct timer drain_timer, watch_timer;
+    struct notify notify;
+    unsigned turns[WORKERS_MAX]; // of each worker, when it was last looked at
     int64_t drain_until_mono_ms;
 };
 
@@ -413,19 +416,20 @@ static void poll_drain(struct timer *t)
 static void reload(struct server *s)
 {
     struct config_fault fault = {""};
+    notify_reloading(&s->notify);
     if (gate_reload(s->gate, &fault) != 0) {
         log_warn("server.reload", "the keys stay as they were: %s", fault.text);
     } else {
         log_info("server.reload", "the keys were read again");
     }
-    if (s->config.tls_listen.count == 0) {
-        return;
+    if (s->config.tls_listen.count > 0) {
+        if (front_reload(s->front, &fault) != 0) {
+            log_warn("server.reload", "the certificate stays as it was: %s", fault.text);
+        } else {
+            log_info("server.reload", "the certificate was read again");
+        }
     }
-    if (front_reload(s->front, &fault) != 0) {
-        log_warn("server.reload", "the certificate stays as it was: %s", fault.text);
-    } else {
-        log_info("server.reload", "the certificate was read again");
-    }
+    notify_ready(&s->notify);
 }
 
 static void on_signal(struct loop_watch *w, uint32_t events)
@@ -441,6 +445,7 @@ static void on_signal(struct loop_watch *w, uint32_t events)
         reload(s);
         return;
     }
+    notify_stopping(&s->notify);
     log_info("server.stopping", "signal %u: draining", info.ssi_signo);
     atomic_store(&s->status.stopping, true);
     stop_accepting(s);
@@ -481,11 +486,34 @@ static void confine(struct server *s)
     harden_confine(&cfg);
 }
 
+// Has each worker's loop made a turn since this was last asked? Those at rest are asked for one.
+static bool workers_turn(struct server *s)
+{
+    bool all = true;
+    for (unsigned i = 0; i < s->workers_count; i++) {
+        unsigned turns = worker_turns(s->workers[i]);
+        all = all && turns != s->turns[i];
+        s->turns[i] = turns;
+        worker_moved(s->workers[i]);
+    }
+    return all;
+}
+
+// The service manager hears that the hub is alive from the loops that serve; one that hangs keeps
+// it from being said.
 static void on_watch(struct timer *t)
 {
     struct server *s = CONTAINER_OF(t, struct server, watch_timer);
     harden_tell_refused();
-    loop_timer_after(s->loop, t, WATCH_MS);
+    int64_t wait_ms = WATCH_MS;
+    if (s->notify.watchdog_ms) {
+        if (workers_turn(s)) {
+            notify_alive(&s->notify);
+        }
+        int64_t third = s->notify.watchdog_ms / 3;
+        wait_ms = third < wait_ms ? third : wait_ms;
+    }
+    loop_timer_after(s->loop, t, wait_ms);
 }
 
 static int become_user(struct server *s)
@@ -495,6 +523,7 @@ static int become_user(struct server *s)
         return complain(fault.text);
     }
     harden_hide(s->sandbox);
+    notify_open(&s->notify);
     return 0;
 }
 
@@ -512,13 +541,14 @@ static int run(struct server *s, const struct server_options *o)
     engine_start(s->engine);
     if (!failed) {
         timer_init(&s->watch_timer, on_watch);
-        loop_timer_after(s->loop, &s->watch_timer, WATCH_MS);
+        loop_timer_after(s->loop, &s->watch_timer, 0);
         for (unsigned i = 0; i < s->workers_count; i++) {
             worker_start(s->workers[i]);
         }
         if (s->front) {
             front_start(s->front);
         }
+        notify_ready(&s->notify);
         loop_run(s->loop);
         loop_timer_cancel(s->loop, &s->watch_timer);
     }
@@ -541,6 +571,7 @@ static void server_fini(struct server *s)
     }
     loop_free(s->loop);
     engine_free(s->engine);
+    notify_close(&s->notify);
     sockstat_close(&s->status.sockstat);
     visitors_free(s->visitors);
     quotas_free(s->users);
@@ -556,7 +587,7 @@ static void server_fini(struct server *s)
 
 int server_run(const struct server_options *o)
 {
-    struct server s = {.status.sockstat = {-1, -1}};
+    struct server s = {.status.sockstat = {-1, -1}, .notify.fd = -1};
     harden_begin();
     // Keys are read by the user that reads them again later.
     int failed =

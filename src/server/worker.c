@@ -59,6 +59,7 @@ struct worker {
     struct fanout_stats counted;
     struct mail wake_mail, drain_mail, stop_mail;
     atomic_bool waking;
+    atomic_uint turns;
     unsigned under_way; // submits not yet answered
 };
 
@@ -250,6 +251,7 @@ static void hand_out(struct worker *w)
 static void on_turn(struct loop_hook *h)
 {
     struct worker *w = CONTAINER_OF(h, struct worker, hook);
+    atomic_fetch_add_explicit(&w->turns, 1, memory_order_relaxed);
     bool read_on = w->due;
     if (read_on) {
         w->due = false;
@@ -471,4 +473,9 @@ void worker_bring_acceptor(struct worker *w, struct acceptor *a)
 struct loop *worker_loop(struct worker *w)
 {
     return w->loop;
+}
+
+unsigned worker_turns(const struct worker *w)
+{
+    return atomic_load_explicit(&w->turns, memory_order_relaxed);
 }

@@ -41,4 +41,7 @@ struct accept_target *worker_target(struct worker *w);
 void worker_bring_acceptor(struct worker *w, struct acceptor *a);
 struct loop *worker_loop(struct worker *w);
 
+// Any thread: how many turns its loop has made. worker_moved brings about another.
+unsigned worker_turns(const struct worker *w);
+
 #endif
