@@ -10,14 +10,18 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "base/utf8.h"
 
 enum {
-    VALUE_BYTES_MAX = 1000,  // of the message; a value never has more than the message
-    RECORD_BYTES_MAX = 4400, // every byte may become four
+    TEXT_BYTES_MAX = 4096,                                  // of the message with its values
+    ESCAPED_MAX = 5,                                        // a byte may become \\x00
+    RECORD_BYTES_MAX = ESCAPED_MAX * TEXT_BYTES_MAX + 2000, // with names and all around them
+    VALUES_MAX = 8, // of a message; what is beyond stays in its text
     PER_SECOND = 10,
     IDS_MAX = 64, // ids watched at a time
 };
@@ -30,12 +34,18 @@ struct rate {
 };
 
 static atomic_int level_min = LOG_INFO;
+static atomic_int format_now = LOG_TEXT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rate rates[IDS_MAX]; // under the lock
 
 void log_set_level(enum log_level min)
 {
     atomic_store(&level_min, (int)min);
+}
+
+void log_set_format(enum log_format format)
+{
+    atomic_store(&format_now, (int)format);
 }
 
 // The record of this id; a new one takes the place of the one used longest ago.
@@ -76,8 +86,8 @@ static bool pass(const char *id, int64_t second, unsigned long *ret_left_out)
 
 // Copies text so that no byte of it can move the cursor of a terminal or begin a line: control
 // characters and what is not UTF-8 become \xNN, and so do the controls U+0080-009F and those that
-// turn the writing direction.
-static size_t put_escaped(char *out, struct str s)
+// turn the writing direction. For JSON the backslash itself is escaped, and the quotation mark.
+static size_t put_escaped(char *out, struct str s, bool json)
 {
     size_t len = 0;
     for (size_t i = 0; i < s.len;) {
@@ -99,6 +109,9 @@ static size_t put_escaped(char *out, struct str s)
                           (tail >= 0x81a6 && tail <= 0x81a9));
         }
         n = safe ? n : 1;
+        if (json && (!safe || c == '"' || c == '\\')) {
+            out[len++] = '\\';
+        }
         if (safe) {
             memcpy(out + len, s.p + i, n);
             len += n;
@@ -110,9 +123,146 @@ static size_t put_escaped(char *out, struct str s)
     return len;
 }
 
+// --- a message and its values ---
+
+// `name=%s` in a format is a value with a name. Its place in the text is found by the format, which
+// is ours, so that nothing in a value can pass for another.
+struct value {
+    struct str name;
+    size_t begin, end; // of the value, in the text
+    bool number;
+};
+
+struct message {
+    char text[TEXT_BYTES_MAX + 1];
+    size_t len;
+    bool cut;
+    struct value values[VALUES_MAX];
+    unsigned count;
+};
+
+// The length of a conversion ("%.*s", "%llu"), from its per cent sign.
+static size_t conversion_len(const char *at)
+{
+    size_t n = 1 + strspn(at + 1, "-+ #0123456789.*hljzt");
+    return at[n] ? n + 1 : n;
+}
+
+// How many bytes the first `len` of the format become.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+static size_t length_of(const char *fmt, size_t len, va_list args)
+{
+    char part[512];
+    if (len >= sizeof(part)) {
+        return SIZE_MAX;
+    }
+    memcpy(part, fmt, len);
+    part[len] = '\0';
+    va_list copy;
+    va_copy(copy, args);
+    int n = vsnprintf(NULL, 0, part, copy);
+    va_end(copy);
+    return n < 0 ? SIZE_MAX : (size_t)n;
+}
+#pragma GCC diagnostic pop
+
+static size_t name_len(const char *fmt, size_t equals)
+{
+    size_t n = 0;
+    while (n < equals && strchr("abcdefghijklmnopqrstuvwxyz0123456789_", fmt[equals - n - 1])) {
+        n++;
+    }
+    return n == equals || fmt[equals - n - 1] == ' ' ? n : 0;
+}
+
+static void find_values(struct message *m, const char *fmt, va_list args)
+{
+    for (const char *at = strchr(fmt, '%'); at && m->count < VALUES_MAX; at = strchr(at, '%')) {
+        size_t len = conversion_len(at), before = (size_t)(at - fmt);
+        size_t name = before > 0 && at[-1] == '=' ? name_len(fmt, before - 1) : 0;
+        const char *after = at + len;
+        if (name > 0 && (*after == '\0' || *after == ' ')) {
+            struct value v = {.name = str_make(at - 1 - name, name),
+                              .begin = length_of(fmt, before, args),
+                              .end = length_of(fmt, before + len, args),
+                              .number = strchr("diu", after[-1]) != NULL};
+            if (v.end != SIZE_MAX && v.begin <= v.end && v.begin <= m->len) {
+                v.end = v.end < m->len ? v.end : m->len;
+                m->values[m->count++] = v;
+            }
+        }
+        at = after;
+    }
+}
+
+static void compose(struct message *m, const char *fmt, va_list args)
+{
+    va_list copy;
+    va_copy(copy, args);
+    int n = vsnprintf(m->text, sizeof(m->text), fmt, copy);
+    va_end(copy);
+    m->cut = n > TEXT_BYTES_MAX;
+    m->len = n < 0 ? 0 : m->cut ? TEXT_BYTES_MAX : (size_t)n;
+    if (m->cut) {
+        m->len = utf8_prefix(str_make(m->text, m->len), TEXT_BYTES_MAX - 4);
+    }
+    m->count = 0;
+}
+
+// --- records ---
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+static size_t put_text(char *out, const char *level, const char *id, const struct message *m)
+{
+    size_t len = (size_t)snprintf(out, 100, "%s %.60s ", level, id);
+    len += put_escaped(out + len, str_make(m->text, m->len), false);
+    return len + (size_t)snprintf(out + len, 10, "%s", m->cut ? "…" : "");
+}
+
+static size_t put_time(char *out)
+{
+    int64_t ms = clock_now().wall_ms;
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+    (void)gmtime_r(&seconds, &tm);
+    size_t len = strftime(out, 40, "%Y-%m-%dT%H:%M:%S", &tm);
+    return len + (size_t)snprintf(out + len, 10, ".%03dZ", (int)(ms % 1000));
+}
+
+// The message without its values, and each of them as a member.
+static size_t put_json(char *out, const char *level, const char *id, const struct message *m)
+{
+    size_t len = (size_t)snprintf(out, 20, "{\"time\":\"");
+    len += put_time(out + len);
+    len += (size_t)snprintf(out + len, 120, "\",\"level\":\"%s\",\"id\":\"%.60s\",\"message\":\"",
+                            level, id);
+    size_t from = 0;
+    for (unsigned i = 0; i <= m->count; i++) {
+        const struct value *v = i < m->count ? &m->values[i] : NULL;
+        size_t to = v ? v->begin - v->name.len - 1 : m->len;
+        struct str piece = str_trim(str_make(m->text + from, to - from));
+        if (piece.len && from > 0 && i > 0 && out[len - 1] != '"') {
+            out[len++] = ' ';
+        }
+        len += put_escaped(out + len, piece, true);
+        from = v ? v->end : from;
+    }
+    len += (size_t)snprintf(out + len, 10, "%s\"", m->cut ? "…" : "");
+    for (unsigned i = 0; i < m->count; i++) {
+        const struct value *v = &m->values[i];
+        const char *quote = v->number ? "" : "\"";
+        len += (size_t)snprintf(out + len, 80, ",\"%.*s\":%s",
+                                (int)(v->name.len > 60 ? 60 : v->name.len), v->name.p, quote);
+        len += put_escaped(out + len, str_make(m->text + v->begin, v->end - v->begin), true);
+        len += (size_t)snprintf(out + len, 4, "%s", quote);
+    }
+    return len;
+}
+
 void log_write(enum log_level level, const char *id, const char *fmt, ...)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
     if ((int)level < atomic_load(&level_min)) {
         return;
     }
@@ -123,21 +273,23 @@ void log_write(enum log_level level, const char *id, const char *fmt, ...)
     if (!go) {
         return;
     }
-    char text[VALUE_BYTES_MAX + 1], record[RECORD_BYTES_MAX];
+    struct message m;
+    char record[RECORD_BYTES_MAX];
+    bool json = atomic_load(&format_now) == LOG_JSON;
     va_list args;
     va_start(args, fmt);
-    int n = vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    bool cut = n > VALUE_BYTES_MAX;
-    struct str s = str_make(text, n < 0 ? 0 : cut ? VALUE_BYTES_MAX : (size_t)n);
-    s.len = cut ? utf8_prefix(s, VALUE_BYTES_MAX - 4) : s.len;
-    size_t len = (size_t)snprintf(record, 100, "%s %.60s ", names[level], id);
-    len += put_escaped(record + len, s);
-    len += (size_t)snprintf(record + len, 60, "%s", cut ? "…" : "");
-    if (left_out > 0) {
-        len += (size_t)snprintf(record + len, 60, " left_out=%lu", left_out);
+    compose(&m, fmt, args);
+    if (json) {
+        find_values(&m, fmt, args);
     }
-    record[len++] = '\n';
+    va_end(args);
+    size_t len = json ? put_json(record, level_names[level], id, &m)
+                      : put_text(record, level_names[level], id, &m);
+    if (left_out > 0) {
+        len += (size_t)snprintf(record + len, 60, json ? ",\"left_out\":%lu" : " left_out=%lu",
+                                left_out);
+    }
+    len += (size_t)snprintf(record + len, 4, "%s\n", json ? "}" : "");
     ssize_t written = write(STDERR_FILENO, record, len); // there is nowhere to say that it failed
     (void)written;
 }

@@ -87,10 +87,73 @@ static void test_long(void **state)
     capture(say_long);
     struct str rest = str_of(said);
     struct str first = str_cut(&rest, '\n'), second = str_cut(&rest, '\n');
-    assert_true(first.len > 900 && first.len < 1100);
+    assert_true(first.len > 4000 && first.len < 4150);
     assert_true(str_ends(first, STR("aaa\xe2\x80\xa6")));
-    assert_true(second.len > 3900 && second.len < 4200);
+    assert_true(second.len > 16000 && second.len < 16500);
     assert_true(rest.p && rest.len == 0);
+}
+
+static void say_json(void)
+{
+    log_set_format(LOG_JSON);
+    log_info("j.1", "plain \"text\" of \\ %d%%", 5);
+    log_warn("j.2", "refused: user=%s count=%lu", "eve admin=1 \"x\", \"y\":2", 7UL);
+    log_warn("j.3", "a=%.*s and b=%s of %s", 2, "abc", "", "c=3");
+    log_error("j.4", "name=%s", "\r\n{\x1b[2J\xff\xe2\x80\xae");
+    log_info("j.5", "percent=%d%% left", -3);
+    log_set_format(LOG_TEXT);
+}
+
+// A value can't be a member of its own making, nor end the line.
+static void test_json(void **state)
+{
+    (void)state;
+    static const char *const wanted[] = {
+        ",\"level\":\"info\",\"id\":\"j.1\",\"message\":\"plain \\\"text\\\" of \\\\ 5%\"}",
+        ",\"level\":\"warn\",\"id\":\"j.2\",\"message\":\"refused:\",\"user\":"
+        "\"eve admin=1 \\\"x\\\", \\\"y\\\":2\",\"count\":7}",
+        ",\"level\":\"warn\",\"id\":\"j.3\",\"message\":\"and of c=3\",\"a\":\"ab\",\"b\":\"\"}",
+        ",\"level\":\"error\",\"id\":\"j.4\",\"message\":\"\",\"name\":"
+        "\"\\\\x0d\\\\x0a{\\\\x1b[2J\\\\xff\\\\xe2\\\\x80\\\\xae\"}",
+        ",\"level\":\"info\",\"id\":\"j.5\",\"message\":\"percent=-3% left\"}",
+    };
+    capture(say_json);
+    struct str rest = str_of(said);
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        struct str line = str_cut(&rest, '\n');
+        static const char pattern[] = "{\"time\":\"dddd-dd-ddTdd:dd:dd.dddZ\"";
+        assert_true(line.len > sizeof(pattern));
+        for (size_t at = 0; at < sizeof(pattern) - 1; at++) {
+            bool digit = line.p[at] >= '0' && line.p[at] <= '9';
+            bool fits = at >= 9 && pattern[at] == 'd' ? digit : line.p[at] == pattern[at];
+            assert_true(fits);
+        }
+        struct str after = str_from(line, sizeof(pattern) - 1);
+        assert_int_equal(after.len, strlen(wanted[i]));
+        assert_memory_equal(after.p, wanted[i], after.len);
+    }
+    assert_int_equal(rest.len, 0);
+}
+
+static void say_json_long(void)
+{
+    char text[5000];
+    memset(text, 1, sizeof(text) - 1);
+    text[sizeof(text) - 1] = 0;
+    log_set_format(LOG_JSON);
+    log_info("k.1", "value=%s n=%d", text, 3);
+    log_set_format(LOG_TEXT);
+}
+
+static void test_json_long(void **state)
+{
+    (void)state;
+    capture(say_json_long);
+    struct str rest = str_of(said);
+    struct str line = str_cut(&rest, '\n');
+    assert_true(line.len > 20000 && line.len < 21000);
+    assert_true(str_ends(line, STR("x01\"}")));
+    assert_int_equal(rest.len, 0);
 }
 
 static void say_often(void)
@@ -138,8 +201,10 @@ static void test_many_ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels), cmocka_unit_test(test_hostile),  cmocka_unit_test(test_long),
-        cmocka_unit_test(test_rate),   cmocka_unit_test(test_many_ids),
+        cmocka_unit_test(test_levels),   cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_long),     cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_json),     cmocka_unit_test(test_json_long),
+        cmocka_unit_test(test_many_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,7 @@ void config_init(struct config *c)
     *c = (struct config){
         .server_send = STR("auto"),
         .server_sandbox = STR("on"),
+        .log_format = STR("text"),
         .store_data = STR("./data"),
         .limits = limits_default,
         .limits_exempt = {.items = {{.family = 4, .bits = 8, .bytes = {127}},

@@ -33,7 +33,8 @@ struct config {
     struct config_list server_listen, server_hosts, channels_default, tls_listen;
     struct config_blocks server_trusted_proxies, limits_exempt;
     config_uint server_workers, store_retention_hours, store_job_log_mb;
-    struct str server_send, server_user, server_sandbox, store_data, websocket_cors_origin;
+    struct str server_send, server_user, server_sandbox, log_format, store_data;
+    struct str websocket_cors_origin;
     struct str auth_secret_file, auth_public_key_file, auth_jwks_file;
     struct str auth_issuer, auth_audience, auth_cookie, auth_signing_key_file;
     config_uint auth_leeway_s;

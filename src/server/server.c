@@ -105,6 +105,11 @@ static int read_config(struct server *s, const struct server_options *o)
         return complain_of_word("server.sandbox must be on, strict or off",
                                 s->config.server_sandbox);
     }
+    bool json = str_is(s->config.log_format, "json");
+    if (!json && !str_is(s->config.log_format, "text")) {
+        return complain_of_word("log.format must be text or json", s->config.log_format);
+    }
+    log_set_format(json ? LOG_JSON : LOG_TEXT);
     struct str bad;
     err = origin_policy_new(&(struct origin_config){.allowed = s->config.websocket_cors_origin,
                                                     .hosts = s->config.server_hosts.items,
