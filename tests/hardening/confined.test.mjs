@@ -48,7 +48,10 @@ test('every thread is confined and has no rights to speak of', async (t) => {
 });
 
 test('no core, no memory and no environment to be read by others', async (t) => {
-  const { hub } = await startConfined({ t, env: { CLAIRON_TOKEN: 'canary-in-the-environment' } });
+  // As root the hub becomes a user, so that a reader of the same user can try.
+  const user = ROOT && { CLAIRON__SERVER__USER: 'nobody' };
+  const dataDir = path.join(openDir(t), 'data');
+  const { hub } = await startConfined({ t, dataDir, env: { CLAIRON_TOKEN: 'a-secret-in-the-environment', ...user } });
   assert.match(fs.readFileSync(`/proc/${hub.pid}/limits`, 'utf8'), /Max core file size +0 +0 /);
   if (ROOT) {
     assert.equal(fs.readFileSync(`/proc/${hub.pid}/environ`).every((byte) => byte === 0), true);
@@ -56,8 +59,10 @@ test('no core, no memory and no environment to be read by others', async (t) => 
   // The same user, without root's rights: the file belongs to root because the process is not dumpable.
   assert.equal(fs.statSync(`/proc/${hub.pid}/environ`).uid, 0);
   if (ROOT) {
-    const asked = spawnSync('cat', [`/proc/${hub.pid}/environ`], { uid: NOBODY, gid: NOBODY, encoding: 'utf8' });
-    assert.match(asked.stderr, /Permission denied/);
+    for (const name of ['environ', 'mem', 'maps']) {
+      const asked = spawnSync('cat', [`/proc/${hub.pid}/${name}`], { uid: NOBODY, gid: NOBODY, encoding: 'utf8' });
+      assert.match(asked.stderr, /Permission denied/, name);
+    }
   }
 });
 
