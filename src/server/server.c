@@ -29,16 +29,15 @@
 #include "server/harden.h"
 #include "server/notify.h"
 #include "server/pages.h"
+#include "server/watch.h"
 #include "server/worker.h"
 
-#define WORKERS_MAX 64
 // Descriptors that stay free for the store when connections have taken the rest.
 #define DESCRIPTORS_HELD 16
 #define ACCEPT_PAUSE_MS  100
 // How long connections have to end by themselves after SIGTERM.
 #define DRAIN_MS      5000
 #define DRAIN_POLL_MS 20
-#define WATCH_MS      1000
 
 struct server {
     struct config config;
@@ -58,9 +57,9 @@ struct server {
     struct quotas *users;
     struct acceptor *acceptor;
     struct loop_watch signals;
-    struct timer drain_timer, watch_timer;
+    struct timer drain_timer;
     struct notify notify;
-    unsigned turns[WORKERS_MAX]; // of each worker, when it was last looked at
+    struct watch watch;
     int64_t drain_until_mono_ms;
 };
 
@@ -491,36 +490,6 @@ static void confine(struct server *s)
     harden_confine(&cfg);
 }
 
-// Has each worker's loop made a turn since this was last asked? Those at rest are asked for one.
-static bool workers_turn(struct server *s)
-{
-    bool all = true;
-    for (unsigned i = 0; i < s->workers_count; i++) {
-        unsigned turns = worker_turns(s->workers[i]);
-        all = all && turns != s->turns[i];
-        s->turns[i] = turns;
-        worker_moved(s->workers[i]);
-    }
-    return all;
-}
-
-// The service manager hears that the hub is alive from the loops that serve; one that hangs keeps
-// it from being said.
-static void on_watch(struct timer *t)
-{
-    struct server *s = CONTAINER_OF(t, struct server, watch_timer);
-    harden_tell_refused();
-    int64_t wait_ms = WATCH_MS;
-    if (s->notify.watchdog_ms) {
-        if (workers_turn(s)) {
-            notify_alive(&s->notify);
-        }
-        int64_t third = s->notify.watchdog_ms / 3;
-        wait_ms = third < wait_ms ? third : wait_ms;
-    }
-    loop_timer_after(s->loop, t, wait_ms);
-}
-
 static int become_user(struct server *s)
 {
     struct harden_fault fault;
@@ -545,8 +514,11 @@ static int run(struct server *s, const struct server_options *o)
     gate_start(s->gate);
     engine_start(s->engine);
     if (!failed) {
-        timer_init(&s->watch_timer, on_watch);
-        loop_timer_after(s->loop, &s->watch_timer, 0);
+        s->watch = (struct watch){.loop = s->loop,
+                                  .notify = &s->notify,
+                                  .workers = s->workers,
+                                  .workers_count = s->workers_count};
+        watch_start(&s->watch);
         for (unsigned i = 0; i < s->workers_count; i++) {
             worker_start(s->workers[i]);
         }
@@ -555,7 +527,7 @@ static int run(struct server *s, const struct server_options *o)
         }
         notify_ready(&s->notify);
         loop_run(s->loop);
-        loop_timer_cancel(s->loop, &s->watch_timer);
+        watch_stop(&s->watch);
     }
     harden_tell_refused();
     stop_accepting(s);
