@@ -331,7 +331,12 @@ static void on_eof(struct conn *c UNUSED, void *arg)
     struct http_conn *hc = arg;
     hc->eof = true;
     peer_left(hc);
-    end_if_waiting(hc);
+    // What waited behind a request may be about to be offered again: on_data ends it then. Of a
+    // head that is not whole the rest was offered, and nothing will make it whole.
+    bool unseen = hc->phase != HTTP_HEAD && conn_rest_bytes(hc->conn) > 0;
+    if (!unseen) {
+        end_if_waiting(hc);
+    }
 }
 
 static void on_hangup(struct conn *c UNUSED, void *arg)

@@ -124,6 +124,19 @@ test('byte by byte, each request is answered as it is in one piece', async (t) =
   watch.report();
 });
 
+// The end of the stream may be seen between an answer and the next look at what waited behind its request.
+test('requests that came before the end of a stream are all answered', async (t) => {
+  const watch = await Watch.start(t);
+  const bytes = Buffer.concat([ask('GET /api/jobs HTTP/1.1'), ask('POST /api/v1/publish HTTP/1.1', [`Content-Length: ${EVENT.length}`], EVENT), ask('HEAD / HTTP/1.1'), Buffer.from('\0')]);
+  await watch.rows({ http_refused: 300, events: 300 }, [['300 times']], () => inParallel(lengths({ length: 300 }), 4, async () => {
+    const raw = await watch.hub.raw();
+    raw.write(bytes);
+    raw.end();
+    assert.deepEqual((await raw.readAll()).toString('latin1').match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 400']);
+  }));
+  watch.report();
+});
+
 // Each step of a WebSocket's life, from which the peer goes without a word.
 const STEPS = {
   'nothing said': async (hub) => hub.raw(),
