@@ -101,7 +101,7 @@ function beginAttack(parts, server, tokens, options) {
   const port = new URL(server.url).port;
   return parts.map((part) => {
     const words = [options.hostile, part.attack, port, '--seconds', String(options.seconds + ATTACK_GRACE_S),
-      ...(part.rate ? ['--rate', String(part.rate)] : []), ...(tokens ? ['--token', tokens[part.token ?? 'honest']] : [])];
+      ...(part.rate ? ['--rate', String(part.rate)] : []), ...(tokens ? ['--token', tokens[part.token ?? 'attacker']] : [])];
     // The honest clients are measured on the same core, and come first there.
     return onLoadCore(words, { seconds: options.seconds + ATTACK_GRACE_S + 10, nice: 19 });
   });
@@ -224,7 +224,8 @@ function makeTokens(clairon) {
   if (!takes(clairon, env)) {
     return { env: {} };
   }
-  return { env, tokens: { honest: tokenOf(keys.hs256), hs256: tokenOf(keys.hs256), es256: tokenOf(keys.es256) } };
+  const attacker = tokenOf(keys.hs256, { sub: 'attacker' }); // what is limited for each user is its own affair
+  return { env, tokens: { honest: tokenOf(keys.hs256), attacker, hs256: attacker, es256: tokenOf(keys.es256) } };
 }
 
 async function main(words) {

@@ -147,6 +147,7 @@ async function rotate(options, server, { token, how, turn }) {
 async function rotateKeys(options) {
   const file = path.join(makeDir('keys'), 'jwks.json');
   const steady = newSecret('steady');
+  const guest = { sub: 'guest' }; // not the user of the live clients, whose connections are limited together
   let last = newEs256('key-0');
   let current = last;
   writeKeys(file, [steady, last]);
@@ -158,12 +159,12 @@ async function rotateKeys(options) {
   const { port } = new URL(server.url);
   const result = await rotate(options, server, {
     token: tokenOf(steady),
-    how: () => ({ port, token: tokenOf(current) }),
+    how: () => ({ port, token: tokenOf(current, guest) }),
     async turn(round) {
       const key = round % 2 ? newEs256(`key-${round + 1}`) : newSecret(`key-${round + 1}`);
       writeKeys(file, [steady, last, key]);
       server.child.kill('SIGHUP');
-      const ms = await until(() => open({ port, token: tokenOf(key) }).then(({ socket }) => socket.destroy() && true, () => false));
+      const ms = await until(() => open({ port, token: tokenOf(key, guest) }).then(({ socket }) => socket.destroy() && true, () => false));
       [last, current] = [key, key];
       return ms;
     },
