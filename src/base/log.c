@@ -196,7 +196,7 @@ static void find_values(struct message *m, const char *fmt, va_list args)
     }
 }
 
-static void compose(struct message *m, const char *fmt, va_list args)
+static void PRINTF_LIKE(2, 0) compose(struct message *m, const char *fmt, va_list args)
 {
     va_list copy;
     va_copy(copy, args);
