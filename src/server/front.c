@@ -144,6 +144,7 @@ struct accept_target *front_target(struct front *f)
 static void *front_main(void *arg)
 {
     struct front *f = arg;
+    (void)pthread_setname_np(pthread_self(), "reception");
     loop_run(f->loop);
     return NULL;
 }
@@ -152,7 +153,6 @@ void front_start(struct front *f)
 {
     int err = pthread_create(&f->thread, NULL, front_main, f);
     ASSERT(err == 0);
-    (void)pthread_setname_np(f->thread, "reception");
     f->started = true;
 }
 

@@ -5,7 +5,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { binary, makeDir, removeDir, runCli, startHub } from '../lib/index.mjs';
+import { binary, makeDir, removeDir, request, runCli, startHub } from '../lib/index.mjs';
+import { authConfig, token } from '../lib/jwt.mjs';
+import { makeAuthority } from '../lib/tls.mjs';
 
 const ROOT = process.getuid() === 0;
 const NOBODY = 65534;
@@ -24,6 +26,14 @@ async function startConfined(options) {
   return { hub, line };
 }
 
+// Writes a folder of keys as orchestrators do: files are links through `..data`, which is exchanged as a whole.
+function publishFolder(dir, version, files) {
+  fs.mkdirSync(path.join(dir, version));
+  files.forEach(([name, content]) => fs.writeFileSync(path.join(dir, version, name), content, { mode: 0o600 }));
+  fs.symlinkSync(version, path.join(dir, '..new'));
+  fs.renameSync(path.join(dir, '..new'), path.join(dir, '..data'));
+}
+
 // A folder that every user can pass through, as a hub that becomes another one needs it.
 function openDir(t) {
   const dir = makeDir('confined');
@@ -33,18 +43,46 @@ function openDir(t) {
 }
 
 test('every thread is confined and has no rights to speak of', async (t) => {
-  const { hub, line } = await startConfined({ t, env: { CLAIRON__SERVER__WORKERS: '2' } });
+  const { certificate, key } = makeAuthority(t).issue('hub');
+  const config = authConfig({}, { tls: { listen: ['127.0.0.1:0'], certificate_file: certificate, key_file: key } });
+  const { hub, line } = await startConfined({ t, config, tls: 1, env: { CLAIRON__SERVER__WORKERS: '2' } });
   await hub.get('/health');
   assert.match(line, /seccomp=1/);
   // Of root's rights those to files, which Landlock then bounds; of another user's none.
   const rights = ROOT ? '0000000000000006' : '0000000000000000';
   const all = threads(hub.pid);
-  assert.ok(all.length >= 8, `${all.length} threads`);
+  assert.ok(all.length >= 11, `${all.length} threads`);
   for (const { Name, NoNewPrivs, Seccomp, CapEff, CapPrm, CapInh, CapAmb } of all) {
     assert.deepEqual([NoNewPrivs, Seccomp, CapEff, CapPrm], ['1', '2', rights, rights], Name);
     assert.deepEqual([CapInh, CapAmb], ['0000000000000000', '0000000000000000'], Name);
   }
-  assert.equal(new Set(all.map(({ Name }) => Name)).has('worker-1'), true, 'threads have their names');
+  const names = all.map(({ Name }) => Name);
+  assert.deepEqual(['worker-1', 'sequencer', 'verifier', 'reception'].filter((name) => !names.includes(name)), []);
+});
+
+test('keys and certificates that are replaced are read again', async (t) => {
+  const authority = makeAuthority(t);
+  const dir = makeDir('confined');
+  t.after(() => removeDir(dir));
+  const secrets = ['the first secret, as long as a secret has to be', 'the second secret, as long as a secret has to be'];
+  const publish = (version, secret, { certificate, key }) => publishFolder(dir, version,
+    [['secret', secret], ['tls.pem', fs.readFileSync(certificate)], ['tls-key.pem', fs.readFileSync(key)]]);
+  const file = (name) => {
+    fs.symlinkSync(`..data/${name}`, path.join(dir, name));
+    return path.join(dir, name);
+  };
+  publish('v1', secrets[0], authority.issue('one'));
+  const config = authConfig({ secret_file: file('secret') },
+    { tls: { listen: ['127.0.0.1:0'], certificate_file: file('tls.pem'), key_file: file('tls-key.pem') } });
+  const { hub } = await startConfined({ t, config, tls: 1 });
+  const statuses = () => Promise.all(secrets.map(async (key) =>
+    (await request('GET', `${hub.tlsUrls[0]}/metrics`, { ca: authority.ca, token: token({ role: 'admin' }, { key }) })).status));
+  assert.deepEqual(await statuses(), [200, 401]);
+  publish('v2', secrets[1], authority.issue('two'));
+  hub.signal('SIGHUP');
+  await hub.waitLog((line) => line.includes('the keys were read again'));
+  await hub.waitLog((line) => line.includes('the certificate was read again'));
+  assert.deepEqual(await statuses(), [401, 200]);
 });
 
 test('no core, no memory and no environment to be read by others', async (t) => {

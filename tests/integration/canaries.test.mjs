@@ -7,6 +7,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { makeDir, removeDir, runCli, startHub } from '../lib/index.mjs';
 import { authConfig, keyFile, token } from '../lib/jwt.mjs';
+import { makeAuthority } from '../lib/tls.mjs';
 
 const canary = () => `canary${crypto.randomBytes(16).toString('hex')}`;
 const inBase64 = (text) => Buffer.from(text).toString('base64').slice(2, -4); // what any neighbours leave of it
@@ -70,8 +71,11 @@ for (const format of ['text', 'json']) {
     t.after(() => removeDir(dir));
     const c = new Canaries();
     const answers = new Answers();
-    const config = authConfig({ secret_file: keyFile(c.plant('the secret')), cookie: 'clairon' }, { log: { format } });
-    const hub = await startHub({ t, config, dataDir: path.join(dir, 'data'), env: { CLAIRON_TOKEN: c.plant('a token in the environment') } });
+    const { certificate, key: keyOfTls } = makeAuthority(t).issue('hub');
+    c.plant('the private key of TLS', fs.readFileSync(keyOfTls, 'utf8').split('\n')[1]);
+    const config = authConfig({ secret_file: keyFile(c.plant('the secret')), cookie: 'clairon' },
+      { log: { format }, tls: { listen: ['127.0.0.1:0'], certificate_file: certificate, key_file: keyOfTls } });
+    const hub = await startHub({ t, config, tls: 1, dataDir: path.join(dir, 'data'), env: { CLAIRON_TOKEN: c.plant('a token in the environment') } });
     const places = new Map();
 
     // Good tokens, at each door.
