@@ -273,7 +273,7 @@ void log_write(enum log_level level, const char *id, const char *fmt, ...)
     if (!go) {
         return;
     }
-    struct message m;
+    struct message m = {0};
     char record[RECORD_BYTES_MAX];
     bool json = atomic_load(&format_now) == LOG_JSON;
     va_list args;

@@ -106,6 +106,7 @@ int harden_become(struct str user, const char *data_dir, struct harden_fault *fa
     }
     char name[100];
     (void)snprintf(name, sizeof(name), "%.*s", (int)(user.len > 99 ? 99 : user.len), user.p);
+    // cppcheck-suppress getpwnamCalled; there is no other thread yet
     const struct passwd *pw = getpwnam(name);
     if (!pw) {
         return fault_set(fault, user, "is no user of this machine");
