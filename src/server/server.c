@@ -492,7 +492,7 @@ static void confine(struct server *s)
 
 static int become_user(struct server *s)
 {
-    struct harden_fault fault;
+    struct harden_fault fault = {""};
     if (harden_become(s->config.server_user, s->config.store_data.p, &fault) != 0) {
         return complain(fault.text);
     }
