@@ -32,8 +32,8 @@ for name in "$@"; do
         limit=-max_total_time=$seconds
     fi
     # shellcheck disable=SC2086
-    LLVM_PROFILE_FILE="$scratch/$name.raw" "$build/fuzz/fuzz_$name" "$limit" -max_len=4096 $dirs >"$scratch/log" 2>&1 || {
-        cat "$scratch/log" >&2
+    LLVM_PROFILE_FILE="$scratch/$name.raw" "$build/fuzz/fuzz_$name" "$limit" -max_len=4096 $dirs >"$scratch/.said" 2>&1 || {
+        cat "$scratch/.said" >&2
         exit 1
     }
     objects="$objects -object $build/fuzz/fuzz_$name"
