@@ -213,7 +213,7 @@ async function runScenario(name, present, data, options) {
 }
 
 function skippedOf(scenario, options) {
-  return Object.fromEntries(options.hubs.filter((id) => !scenario.hubs.includes(id)).map((id) => [id, scenario.skip]));
+  return Object.fromEntries(options.hubs.filter((id) => !scenario.hubs.includes(id)).map((id) => [id, HUBS[id].apart ?? scenario.skip]));
 }
 
 // ---- all of them

@@ -12,6 +12,7 @@ import { filesMax } from './machine.mjs';
 const START_MS = 20_000;
 const STOP_MS = 60_000;
 const READY = /^listening on (http:\/\/\S+:(\d+))$/m;
+const READY_TLS = /^listening on (https:\/\/\S+:(\d+))$/m;
 const PEERS = path.join(REPO, 'bench/peers');
 const NCHAN_MODULE = ['/usr/lib/nginx/modules/ngx_nchan_module.so', '/usr/lib64/nginx/modules/ngx_nchan_module.so'];
 
@@ -33,12 +34,18 @@ function ownWords(url, { mode }) {
 
 const publishes = (mode) => mode === 'serial' || mode === 'rate';
 
-// kind: `own` is what is judged, `peer` what it is compared with, `floor` what could not be less.
+// The same over TLS, whose certificate the generator trusts.
+const secure = (words) => (url, load) => [...words(url.replace(/^http:/, 'https:'), load), '--ca', tlsPair().certificate];
+
+const APART = 'over TLS it is measured in scenarios of its own';
+
+// apart: why a hub is not in the scenarios that all are in. kind: `own` is what is judged, `peer` what it is compared with, `floor` what could not be less.
 // probe(options): {version} or {absent: why}. launch(options): {words, env?, port?, dir?, worker?}: port where it is known
-// beforehand, dir goes with the hub, worker if a child of what is started serves. words(url, load): for the generator.
+// beforehand, ready what it says when it is up, dir goes with the hub, worker if a child of what is started serves. words(url, load): for the generator.
 export const HUBS = {
   'clairon-uring': clairon('Clairon, io_uring', 'uring'),
   'clairon-plain': clairon('Clairon, plain send', 'plain'),
+  'clairon-tls': { ...clairon('Clairon over TLS', 'auto', true), apart: APART },
   uws: {
     name: 'uWebSockets',
     kind: 'peer',
@@ -48,7 +55,15 @@ export const HUBS = {
   },
   'floor-plain': floor('floor: send', []),
   'floor-uring': floor('floor: io_uring', ['--uring']),
-  nchan: { name: 'nginx with nchan', kind: 'peer', probe: probeNchan, launch: launchNchan, words: plainWords },
+  nchan: { name: 'nginx with nchan', kind: 'peer', probe: probeNchan, launch: () => launchNchan(false), words: plainWords },
+  'nchan-tls': {
+    name: 'nginx with nchan over TLS',
+    kind: 'peer',
+    probe: probeNchan,
+    launch: () => launchNchan(true),
+    apart: APART,
+    words: secure(plainWords),
+  },
   ws: {
     name: 'npm ws',
     kind: 'peer',
@@ -68,7 +83,7 @@ const firstLine = (error) => String(error.stderr || error.message).trim().split(
 
 const sendEnv = (send) => ({ CLAIRON__SERVER__SEND: send });
 
-function clairon(name, send) {
+function clairon(name, send, tls = false) {
   return {
     name,
     kind: 'own',
@@ -88,10 +103,27 @@ function clairon(name, send) {
     },
     launch({ clairon: bin, data }) {
       const dir = data ? fs.mkdtempSync(path.join(data, 'clairon-bench-')) : makeDir('bench');
-      return { words: [bin, 'serve', '--listen', '127.0.0.1:0', '--data', dir], env: sendEnv(send), dir };
+      const words = [bin, 'serve', '--listen', '127.0.0.1:0', '--data', dir];
+      const { certificate, key } = tls ? tlsPair() : {};
+      const env = tls && { CLAIRON__TLS__LISTEN: '127.0.0.1:0', CLAIRON__TLS__CERTIFICATE_FILE: certificate, CLAIRON__TLS__KEY_FILE: key };
+      return { words, env: { ...sendEnv(send), ...env }, ready: tls ? READY_TLS : READY, dir };
     },
-    words: ownWords,
+    words: tls ? secure(ownWords) : ownWords,
   };
+}
+
+// One certificate for all hubs: P-256, as most are today.
+let pair;
+function tlsPair() {
+  if (!pair) {
+    const dir = makeDir('bench-tls');
+    process.on('exit', () => removeDir(dir));
+    pair = { certificate: path.join(dir, 'hub.pem'), key: path.join(dir, 'key.pem') };
+    output('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30',
+      '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', pair.key, '-out', pair.certificate]);
+    fs.chmodSync(pair.key, 0o600);
+  }
+  return pair;
 }
 
 // Ours without what would change a hub's configuration.
@@ -190,12 +222,13 @@ function probeNchan() {
   }
 }
 
-async function launchNchan() {
+async function launchNchan(tls) {
   const dir = makeDir('bench-nchan');
   fs.chmodSync(dir, 0o755); // Workers may run as another user.
   const port = await freePort();
   const module = NCHAN_MODULE.find((file) => fs.existsSync(file));
-  const values = { PORT: port, DIR: dir, MODULE: module, FILES: Math.min(filesMax(), 1 << 20) };
+  const ssl = tls && `ssl_certificate ${tlsPair().certificate}; ssl_certificate_key ${tlsPair().key}; ssl_protocols TLSv1.3;`;
+  const values = { PORT: port, SSL: tls ? 'ssl ' : '', CERTIFICATE: ssl || '', DIR: dir, MODULE: module, FILES: Math.min(filesMax(), 1 << 20) };
   const text = fs.readFileSync(path.join(PEERS, 'nchan.conf.in'), 'utf8');
   fs.writeFileSync(path.join(dir, 'nginx.conf'), text.replace(/@([A-Z]+)@/g, (all, key) => values[key] ?? all));
   return { words: ['nginx', '-p', dir, '-c', path.join(dir, 'nginx.conf')], port, dir, worker: true };
@@ -240,7 +273,7 @@ export class Running {
     return self;
   }
 
-  constructor({ words, env, dir }, core) {
+  constructor({ words, env, dir, ready = READY }, core) {
     this.dir = dir;
     this.text = '';
     this.ended = null;
@@ -250,8 +283,8 @@ export class Running {
     this.said = new Promise((resolve) => {
       const take = (bytes) => {
         this.text = (this.text + bytes).slice(-100_000);
-        if (READY.test(this.text)) {
-          resolve(READY.exec(this.text)[1]);
+        if (ready.test(this.text)) {
+          resolve(ready.exec(this.text)[1]);
         }
       };
       this.child.stdout.on('data', take);
@@ -314,7 +347,7 @@ export class Running {
   }
 
   lastWords() {
-    return this.text.trim().split('\n').filter((line) => !READY.test(line)).slice(-3).join(' | ').replace(/\/\S*\//g, '');
+    return this.text.trim().split('\n').filter((line) => !READY.test(line) && !READY_TLS.test(line)).slice(-3).join(' | ').replace(/\/\S*\//g, '');
   }
 
   // null, or what was wrong with its end. To be asked once.

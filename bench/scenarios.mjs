@@ -3,6 +3,7 @@
 // takes.
 
 const ALL = ['clairon-uring', 'clairon-plain', 'uws', 'floor-plain', 'floor-uring', 'nchan', 'ws'];
+const TLS = ['clairon-uring', 'clairon-plain', 'clairon-tls', 'nchan', 'nchan-tls'];
 const OWN = ['clairon-uring', 'clairon-plain'];
 const HUBS_ONLY = ['clairon-uring', 'clairon-plain', 'uws', 'nchan', 'ws'];
 
@@ -11,6 +12,7 @@ export const HELD_P99_MS = 250; // a rate that makes events later than this is n
 const ONE_TOPIC = 'the others have one topic in this comparison';
 const FLOOR_RATE = 'the floor only sends: it neither waits for sockets nor shares sends';
 const FLOOR_REST = 'the floor keeps nothing for a connection';
+const WITH_TLS = 'TLS is measured with Clairon and nchan only';
 const OWN_PROMISE = "a promise of Clairon's own";
 
 const ONE_BY_ONE = { mode: 'serial', warmup: 1, duration: 2, spin: true };
@@ -29,6 +31,8 @@ export const SCENARIOS = {
   'loopback-5000': loopback('512 bytes to 5,000 subscribers, one at a time, received on the core of the hub', 5000),
   'burst-10': serial('bursts of 10 to 1,000 subscribers', 1000, 10),
   'burst-100': serial('bursts of 100 to 1,000 subscribers', 1000, 100),
+  'tls-1000': tls('512 bytes to 1,000 subscribers over TLS 1.3, and without', 1),
+  'tls-burst-10': tls('bursts of 10 to 1,000 subscribers over TLS 1.3, and without', 10),
   'rate-200': {
     about: '200 messages/s to 1,000 subscribers',
     hubs: HUBS_ONLY,
@@ -98,6 +102,10 @@ export const SCENARIOS = {
 
 function serial(about, clients, burst) {
   return { about, hubs: ALL, receive: 'load', cases: { '': { ...ONE_BY_ONE, clients, burst } } };
+}
+
+function tls(about, burst) {
+  return { about, hubs: TLS, skip: WITH_TLS, receive: 'load', cases: { '': { ...ONE_BY_ONE, clients: 1000, burst } } };
 }
 
 function loopback(about, clients) {

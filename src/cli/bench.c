@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,7 +51,10 @@ static const struct number {
 };
 
 static const struct opt table[] = {
-    {"subscribe", OPT_TEXT, &cfg.subscribe, "URL", "ws://, sse+http:// or poll+http://"},
+    {"subscribe", OPT_TEXT, &cfg.subscribe, "URL",
+     "ws://, sse+http:// or poll+http://, or with TLS wss:// and so on"},
+    {"ca", OPT_TEXT, &cfg.ca, "FILE",
+     "certificates to trust (default: $CLAIRON_CA, else the system's)"},
     {"clients", OPT_UINT, &cfg.clients, "N", "subscribers (100)"},
     {"on-open", OPT_TEXT, &cfg.on_open, "TEXT", "what each says first (as Clairon takes it)"},
     {"ready", OPT_TEXT, &cfg.ready, "TEXT", "in each message that tells it is on a topic"},
@@ -186,6 +190,10 @@ static bool check_publishing(void)
 
 static bool check_together(void)
 {
+    const char *ca = getenv("CLAIRON_CA");
+    if (!cfg.ca && ca && ca[0]) {
+        cfg.ca = ca;
+    }
     if (!cfg.subscribe) {
         return wrong("--subscribe URL is missing");
     }

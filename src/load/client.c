@@ -180,11 +180,11 @@ static void on_event(struct watch *w, uint32_t events)
     struct client *c = CONTAINER_OF(w, struct client, peer.watch);
     if (c->state == CLIENT_CONNECTING) {
         int why = peer_connected(&c->peer);
-        if (why) {
-            client_lost(c, strerror(why));
+        if (why && why != EAGAIN) {
+            client_lost(c, c->peer.load->why);
             return;
         }
-        if (!(events & EPOLLOUT)) {
+        if (why || !(events & EPOLLOUT)) {
             return;
         }
         if (!ask(c)) {

@@ -134,7 +134,7 @@ void lane_publish(struct lane *n, uint64_t burst, int64_t due_ns)
     n->answers = n->requests = 0;
     n->sent = 0;
     put_burst(n, burst, due_ns);
-    if (n->out.failed || l->text.failed || l->events.failed) {
+    if (!peer_seal(&n->peer, &n->out) || l->text.failed || l->events.failed) {
         lane_lost(n, "a burst is too large");
         return;
     }
@@ -259,8 +259,11 @@ static void connected(struct lane *n)
     struct load *l = n->peer.load;
     struct template_values v = {.prefix = l->cfg->topic_prefix, .client = n->number};
     int why = peer_connected(&n->peer);
+    if (why == EAGAIN) {
+        return;
+    }
     if (why) {
-        lane_lost(n, strerror(why));
+        lane_lost(n, l->why);
     } else if (!is_ws(n)) {
         come_up(n);
     } else if (peer_ask_upgrade(&n->peer, &l->pub, &v)) {
@@ -278,6 +281,9 @@ static void on_event(struct watch *w, uint32_t events)
     struct lane *n = CONTAINER_OF(w, struct lane, peer.watch);
     if (n->state == LANE_CONNECTING) {
         connected(n);
+        if (n->state == LANE_CONNECTING) {
+            return;
+        }
     } else if (n->state == LANE_BUSY && (events & EPOLLOUT)) {
         flush(n);
     }

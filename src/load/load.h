@@ -23,6 +23,7 @@ struct load_config {
     enum load_mode mode;
     const char *label;                       // NULL: none
     const char *subscribe;                   // URL
+    const char *ca;                          // whom to trust; NULL: whom the system trusts
     const char *on_open;                     // NULL: what fits Clairon; "": nothing
     const char *ready;                       // NULL: what fits Clairon; "": after the handshake
     const char *publish;                     // URL; NULL: nobody publishes

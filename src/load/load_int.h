@@ -49,8 +49,10 @@ struct peer {
     struct load *load;
     char *rest; // bytes that were not used up
     uint32_t rest_len, rest_cap;
-    bool paused;   // is not read from
-    bool upgraded; // the answer to the handshake has come
+    bool paused;          // is not read from
+    bool shaken;          // the handshake of TLS is done
+    struct tls_conn *tls; // NULL: none
+    bool upgraded;        // the answer to the handshake has come
 };
 
 struct peer_ops {
@@ -66,8 +68,9 @@ struct peer_ops {
 
 // Begins to connect, as the n-th of all connections. False: errno says why.
 bool peer_connect(struct peer *p, const struct target *t, unsigned n) MUST_CHECK;
-// Of a socket that was connecting: 0, or errno.
-int peer_connected(const struct peer *p);
+// Of a socket that was connecting: 0, or errno; EAGAIN: the handshake of TLS goes on. In load->why:
+// what that means.
+int peer_connected(struct peer *p);
 // Reads until there is nothing more, or the peer is closed or paused; `ended`: the other side said
 // that it sends no more.
 void peer_read(struct peer *p, const struct peer_ops *ops, bool ended);
@@ -76,6 +79,8 @@ bool peer_send(struct peer *p, struct str bytes);
 // Sends the request that opens a WebSocket.
 bool peer_ask_upgrade(struct peer *p, const struct target *t,
                       const struct template_values *v) MUST_CHECK;
+// With TLS: puts bytes into the form in which they are sent.
+bool peer_seal(struct peer *p, struct buf *bytes) MUST_CHECK;
 void peer_close(struct peer *p); // idempotent
 
 // Heads and bodies of answers.
@@ -167,7 +172,7 @@ struct load {
     struct watch interrupt;
     unsigned interrupts;
     int64_t now_ns; // as of the last read
-    char *memory;   // room for a rest, then for what is read
+    char *memory;   // room for a rest, then for what is read, then for what that was under TLS
 
     struct client *clients;
     struct ledger *ledgers; // one for each client and publisher

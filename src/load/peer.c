@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "load/load_int.h"
+#include "wire/tls.h"
 #include "wire/ws_frame.h"
 
 #define REST_KEPT 4096
@@ -21,7 +22,9 @@ bool peer_connect(struct peer *p, const struct target *t, unsigned n)
     if (p->watch.fd < 0) {
         return false;
     }
-    if (!pump_add(p->load, &p->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
+    p->shaken = !t->tls;
+    p->tls = t->tls ? tls_conn_try_new(t->tls, t->name) : NULL;
+    if ((t->tls && !p->tls) || !pump_add(p->load, &p->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
         int why = errno;
         peer_close(p);
         errno = why;
@@ -30,11 +33,73 @@ bool peer_connect(struct peer *p, const struct target *t, unsigned n)
     return true;
 }
 
-int peer_connected(const struct peer *p)
+static bool send_all(const struct peer *p, struct str bytes)
+{
+    return bytes.len == 0 ||
+           send(p->watch.fd, bytes.p, bytes.len, MSG_NOSIGNAL) == (ssize_t)bytes.len;
+}
+
+// Of the wire, into where TLS finds it. 1, or as recv.
+static ssize_t fetch(struct peer *p)
+{
+    char *wire = p->load->memory + FRAME_MAX + LOAD_READ_BYTES;
+    ssize_t n = recv(p->watch.fd, wire, LOAD_READ_BYTES, 0);
+    if (n > 0) {
+        tls_conn_feed(p->tls, wire, (size_t)n);
+    }
+    return n;
+}
+
+static int shake_hands(struct peer *p)
+{
+    for (;;) {
+        struct buf out;
+        buf_init(&out, LOAD_READ_BYTES);
+        int err = tls_conn_handshake(p->tls, &out);
+        bool sent = send_all(p, buf_str(&out));
+        buf_fini(&out);
+        if ((err && err != -E_AGAIN) || !sent || tls_conn_keep(p->tls)) {
+            snprintf(p->load->why, sizeof(p->load->why), "TLS: %s", tls_conn_why(p->tls));
+            return EPROTO;
+        }
+        if (err == 0) {
+            p->shaken = true;
+            return 0;
+        }
+        ssize_t n = fetch(p);
+        if (n <= 0) {
+            int why = n == 0 ? ECONNRESET : errno;
+            snprintf(p->load->why, sizeof(p->load->why), "%s", strerror(why));
+            return why;
+        }
+    }
+}
+
+int peer_connected(struct peer *p)
 {
     int why = 0;
     socklen_t len = sizeof(why);
-    return getsockopt(p->watch.fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0 ? errno : why;
+    if (getsockopt(p->watch.fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0) {
+        why = errno;
+    }
+    if (why) {
+        snprintf(p->load->why, sizeof(p->load->why), "%s", strerror(why));
+        return why;
+    }
+    return p->shaken ? 0 : shake_hands(p);
+}
+
+bool peer_seal(struct peer *p, struct buf *bytes)
+{
+    if (!p->tls || bytes->failed) {
+        return !bytes->failed;
+    }
+    struct buf sealed;
+    buf_init(&sealed, bytes->max);
+    int err = tls_conn_write(p->tls, buf_str(bytes), &sealed);
+    buf_fini(bytes);
+    *bytes = sealed;
+    return err == 0;
 }
 
 static void keep(struct peer *p, const char *bytes, size_t len)
@@ -55,7 +120,14 @@ static void keep(struct peer *p, const char *bytes, size_t len)
 
 bool peer_send(struct peer *p, struct str bytes)
 {
-    return send(p->watch.fd, bytes.p, bytes.len, MSG_NOSIGNAL) == (ssize_t)bytes.len;
+    struct buf sealed;
+    if (!p->tls) {
+        return send_all(p, bytes);
+    }
+    buf_init(&sealed, SIZE_MAX / 2);
+    bool sent = tls_conn_write(p->tls, bytes, &sealed) == 0 && send_all(p, buf_str(&sealed));
+    buf_fini(&sealed);
+    return sent;
 }
 
 bool peer_ask_upgrade(struct peer *p, const struct target *t, const struct template_values *v)
@@ -184,12 +256,48 @@ static bool give(struct peer *p, const struct peer_ops *ops, char *at, size_t n)
     return true;
 }
 
+// As recv. `*ret_last`: there is nothing more, as far as can be known.
+static ssize_t receive(struct peer *p, char *at, bool *ret_last)
+{
+    if (!p->tls) {
+        ssize_t n = recv(p->watch.fd, at, LOAD_READ_BYTES, 0);
+        *ret_last = n < LOAD_READ_BYTES;
+        return n;
+    }
+    *ret_last = false;
+    for (;;) {
+        size_t len = 0;
+        int err = -E_AGAIN;
+        if (tls_conn_has_unread(p->tls)) {
+            struct buf out;
+            buf_init(&out, TLS_ANSWER_BYTES_MAX);
+            err = tls_conn_read(p->tls, at, LOAD_READ_BYTES, &out, &len);
+            bool sent = send_all(p, buf_str(&out));
+            buf_fini(&out);
+            err = !sent || tls_conn_keep(p->tls) ? -E_PROTOCOL : err;
+        }
+        if (len > 0 || err == -E_CLOSED) {
+            return (ssize_t)len;
+        }
+        if (err && err != -E_AGAIN) {
+            errno = EPROTO;
+            return -1;
+        }
+        ssize_t n = fetch(p);
+        if (n <= 0) {
+            return n;
+        }
+        *ret_last = n < LOAD_READ_BYTES;
+    }
+}
+
 void peer_read(struct peer *p, const struct peer_ops *ops, bool ended)
 {
     struct load *l = p->load;
     char *at = l->memory + FRAME_MAX;
     while (!p->paused) {
-        ssize_t n = recv(p->watch.fd, at, LOAD_READ_BYTES, 0);
+        bool last;
+        ssize_t n = receive(p, at, &last);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
             return;
         }
@@ -202,7 +310,7 @@ void peer_read(struct peer *p, const struct peer_ops *ops, bool ended)
         if (!give(p, ops, at, (size_t)n)) {
             return;
         }
-        if (n < LOAD_READ_BYTES && !ended) {
+        if (last && !ended && !(p->tls && tls_conn_has_unread(p->tls))) {
             return; // that was all: the next bytes come with the next edge
         }
     }
@@ -214,6 +322,8 @@ void peer_close(struct peer *p)
         close(p->watch.fd);
         p->watch.fd = -1;
     }
+    tls_conn_free(p->tls);
+    p->tls = NULL;
     mem_free(p->rest);
     p->rest = NULL;
     p->rest_len = p->rest_cap = 0;

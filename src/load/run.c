@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "load/load_int.h"
+#include "wire/tls.h"
 
 #define SAMPLE_NS   (LOAD_SECOND_NS / 10)
 #define OTHER_FILES 32 // besides connections
@@ -109,6 +110,20 @@ static void take_latency(struct load *l)
 
 // ---- Setting up.
 
+static int secure(struct load *l, struct target *t)
+{
+    struct tls_context *tls;
+    struct tls_fault fault;
+    if (tls_client_new(l->cfg->ca, &tls, &fault)) {
+        load_problem(l, "%s: %s", l->cfg->ca ? l->cfg->ca : "the system's certificates",
+                     fault.text);
+        return -E_BAD_REQUEST;
+    }
+    target_secure(t, tls);
+    tls_context_unref(tls);
+    return 0;
+}
+
 static int parse_target(struct load *l, const char *option, const char *url, struct target *ret)
 {
     const char *why;
@@ -122,7 +137,7 @@ static int parse_target(struct load *l, const char *option, const char *url, str
                      subscribes ? "ws://, sse+http:// and poll+http://" : "http:// and ws://", url);
         return -E_BAD_REQUEST;
     }
-    return 0;
+    return target_is_secure(ret) ? secure(l, ret) : 0;
 }
 
 // What was not told is as it fits Clairon.
@@ -219,7 +234,7 @@ static void set_up(struct load *l)
     random_bytes(nonce, sizeof(nonce));
     ws_key(nonce, l->key);
     (void)prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0); // wake when it is due, not 50 us later
-    l->memory = mem_alloc(FRAME_MAX + LOAD_READ_BYTES);
+    l->memory = mem_alloc(FRAME_MAX + 2 * LOAD_READ_BYTES);
     buf_init(&l->payload, SIZE_MAX / 2);
     buf_init(&l->events, SIZE_MAX / 2);
     buf_init(&l->text, SIZE_MAX / 2);

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "wire/tls.h"
 #include "wire/url.h"
 
 #define PER_SOURCE    20000
@@ -20,14 +21,15 @@
 static const struct {
     const char *scheme;
     enum target_kind kind;
+    bool secure;
 } kinds[] = {
-    {"ws", TARGET_WS},
-    {"http", TARGET_HTTP},
-    {"sse+http", TARGET_SSE},
-    {"poll+http", TARGET_POLL},
+    {"ws", TARGET_WS, false},          {"wss", TARGET_WS, true},
+    {"http", TARGET_HTTP, false},      {"https", TARGET_HTTP, true},
+    {"sse+http", TARGET_SSE, false},   {"sse+https", TARGET_SSE, true},
+    {"poll+http", TARGET_POLL, false}, {"poll+https", TARGET_POLL, true},
 };
 
-static int look_up(const struct url_host *host, struct target *t)
+static int look_up(const struct url_host *host, bool secure, struct target *t)
 {
     char name[URL_HOST_SIZE], port[8];
     struct str bare = str_of(host->name);
@@ -35,7 +37,7 @@ static int look_up(const struct url_host *host, struct target *t)
         bare = str_make(bare.p + 1, bare.len - 2);
     }
     snprintf(name, sizeof(name), "%.*s", STR_ARG(bare));
-    snprintf(port, sizeof(port), "%u", host->port ? host->port : 80u);
+    snprintf(port, sizeof(port), "%u", host->port ? host->port : secure ? 443u : 80u);
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
     if (getaddrinfo(name, port, &hints, &found) != 0) {
@@ -44,6 +46,7 @@ static int look_up(const struct url_host *host, struct target *t)
     memcpy(&t->address, found->ai_addr, found->ai_addrlen);
     t->address_len = found->ai_addrlen;
     freeaddrinfo(found);
+    t->name = secure ? mem_strdup(bare) : NULL;
     return 0;
 }
 
@@ -60,11 +63,11 @@ int target_parse(struct str url, struct target *ret, const char **ret_why)
         i++;
     }
     if (i == ARRAY_LEN(kinds)) {
-        *ret_why = "has a scheme other than ws, http, sse+http and poll+http (TLS is not spoken)";
+        *ret_why = "has a scheme other than ws, http, sse+http and poll+http, or wss and so on";
         return -E_BAD_REQUEST;
     }
     t.kind = kinds[i].kind;
-    if (look_up(&u.origin.host, &t)) {
+    if (look_up(&u.origin.host, kinds[i].secure, &t)) {
         *ret_why = "names a host that is not found";
         return -E_BAD_REQUEST;
     }
@@ -86,7 +89,19 @@ void target_fini(struct target *t)
 {
     mem_free(t->host);
     mem_free(t->path);
+    mem_free(t->name);
+    tls_context_unref(t->tls);
     *t = (struct target){0};
+}
+
+bool target_is_secure(const struct target *t)
+{
+    return t->name != NULL;
+}
+
+void target_secure(struct target *t, struct tls_context *tls)
+{
+    t->tls = tls_context_ref(tls);
 }
 
 bool target_is_native(const struct target *t)

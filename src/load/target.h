@@ -13,18 +13,25 @@
 
 enum target_kind { TARGET_WS, TARGET_HTTP, TARGET_SSE, TARGET_POLL };
 
+struct tls_context;
+
 struct target {
     enum target_kind kind;
+    struct tls_context *tls; // referenced; NULL: none
+    char *name;              // of the host, which its certificate must name
     struct sockaddr_storage address;
     socklen_t address_len;
     char *host; // for the head of a request: host[:port]
     char *path; // with its query: a template
 };
 
-// Takes ws://, http://, sse+http:// and poll+http://. -E_BAD_REQUEST, with *ret_why saying what is
-// wrong with the URL or the host; otherwise *ret is to be given to target_fini.
+// Takes ws://, http://, sse+http:// and poll+http://, and the same with an s for TLS, for which
+// target_secure must follow. -E_BAD_REQUEST, with *ret_why saying what is wrong with the URL or the
+// host; otherwise *ret is to be given to target_fini.
 int target_parse(struct str url, struct target *ret, const char **ret_why) MUST_CHECK;
 void target_fini(struct target *t); // idempotent
+bool target_is_secure(const struct target *t);
+void target_secure(struct target *t, struct tls_context *tls); // references it
 // Is this a path at which Clairon speaks its own WebSocket messages?
 bool target_is_native(const struct target *t);
 // Appends the request that opens a WebSocket or a stream, or asks once: GET, without body. `more`

@@ -30,6 +30,8 @@ static void test_good(void **state)
         {"WS://[::1]:9/%t", TARGET_WS, "[::1]:9", "/%t", false},
         {"http://127.0.0.1", TARGET_HTTP, "127.0.0.1", "/", false},
         {"http://127.0.0.1/ws", TARGET_HTTP, "127.0.0.1", "/ws", false},
+        {"wss://127.0.0.1/ws", TARGET_WS, "127.0.0.1", "/ws", true},
+        {"sse+https://[::1]:1/", TARGET_SSE, "[::1]:1", "/", false},
         {"sse+http://localhost:1/e?%q", TARGET_SSE, "localhost:1", "/e?%q", false},
         {"poll+http://127.0.0.1:65535/p?", TARGET_POLL, "127.0.0.1:65535", "/p?", false},
     };
@@ -41,6 +43,8 @@ static void test_good(void **state)
         assert_string_equal(t.host, rows[i].host);
         assert_string_equal(t.path, rows[i].path);
         assert_int_equal(target_is_native(&t), rows[i].native);
+        struct str rest = str_of(rows[i].url), scheme = str_cut(&rest, ':');
+        assert_int_equal(target_is_secure(&t), scheme.p[scheme.len - 1] == 's' && scheme.len != 2);
         target_fini(&t);
         target_fini(&t);
     }
@@ -50,10 +54,20 @@ static void test_bad(void **state)
 {
     (void)state;
     static const char *const rows[] = {
-        "",          "127.0.0.1:8000",         "ws:/127.0.0.1",      "ws://",
-        "ws://:80/", "ws://127.0.0.1:99999/",  "ws://127.0.0.1/a b", "wss://127.0.0.1/",
-        "https://x", "sse+https://127.0.0.1/", "ftp://127.0.0.1/",   "ws://u:p@127.0.0.1/",
-        "ws://[::1", "ws://127.0.0.1/#x",
+        "",
+        "127.0.0.1:8000",
+        "ws:/127.0.0.1",
+        "ws://",
+        "ws://:80/",
+        "ws://127.0.0.1:99999/",
+        "ws://127.0.0.1/a b",
+        "wsss://127.0.0.1/",
+        "sse://127.0.0.1/",
+        "https+sse://127.0.0.1/",
+        "ftp://127.0.0.1/",
+        "ws://u:p@127.0.0.1/",
+        "ws://[::1",
+        "ws://127.0.0.1/#x",
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct target t;

@@ -270,7 +270,7 @@ const WRONG = [
   [[...BOTH, '--server-pid', 'x'], /--server-pid takes the number/], [[...BOTH, '--server-pid', '2147483647'], /no such process/],
   [[...BOTH, '--server-cpu', '999999'], /no such core/], [[...BOTH, '--json', '/no/such/folder/x'], /--json .*No such file/],
   [['--subscribe', 'http://127.0.0.1:1', ...BOTH.slice(2)], /--subscribe takes ws:/], [[...WS, '--publish', 'sse+http://127.0.0.1:1'], /--publish takes http:/],
-  [['--subscribe', 'wss://127.0.0.1:1', ...BOTH.slice(2)], /TLS is not spoken/], [['--subscribe', 'nonsense', ...BOTH.slice(2)], /is not a URL/],
+  [['--subscribe', 'wss://127.0.0.1:1', '--ca', '/nonexistent.pem', ...BOTH.slice(2)], /nonexistent\.pem/], [['--subscribe', 'nonsense', ...BOTH.slice(2)], /is not a URL/],
   [['--subscribe', 'sse+http://127.0.0.1:1/', '--on-open', 'x', ...BOTH.slice(2)], /--on-open and --ready are for ws/],
   [[...WS, '--publish', 'ws://127.0.0.1:1/ws'], /--topic-prefix channel:/],
   [[...BOTH, '--clients', '1000000', '--publishers', '1000'], /too much memory/],
