@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-BUILD="python3 meson ninja-build gcc libc6-dev pkg-config libsqlite3-dev libssl-dev libjansson-dev libyaml-dev
+BUILD="python3 meson ninja-build gcc libc6-dev pkg-config libsqlite3-dev libssl-dev libyaml-dev
        liburing-dev zlib1g-dev libseccomp-dev"
 TEST="libcmocka-dev openssl valgrind systemd clang clang-format clang-tidy cppcheck libclang-rt-14-dev chromium ca-certificates"
 
