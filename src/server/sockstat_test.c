@@ -52,13 +52,16 @@ static void sockets_and_pages_are_found(void **state)
 
 static void the_names_say_whose_they_are(void **state)
 {
+    struct sockstat_files files;
     struct buf b;
     (void)state;
     if (access("/proc/net/sockstat", R_OK) != 0) {
         skip();
     }
     buf_init(&b, 4096);
-    sockstat_put_prometheus(&b);
+    sockstat_open(&files);
+    sockstat_put_prometheus(&files, &b);
+    sockstat_close(&files);
     buf_putc(&b, '\0');
     assert_false(b.failed);
     assert_non_null(strstr(b.p, "\nclairon_machine_tcp_memory_bytes "));
