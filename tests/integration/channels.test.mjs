@@ -39,8 +39,8 @@ test('every channel socket hears the default channels, and no other', async (t) 
 test('who speaks on a channel hears it from then on, but not its own words unless it asks', async (t) => {
   const hub = await startHub({ t });
   const [one, two] = [await open(hub, '/ws/chat'), await open(hub, '/ws/chat')];
-  two.send({ channel: 'room', data: 'before' });
-  await two.drain();
+  two.send({ channel: 'room', data: 'before', ref: 0 });
+  await two.waitType('published');
   one.send({ channel: 'room', data: 'hello', ref: 1 });
   await one.waitType('published');
   await one.drain();
