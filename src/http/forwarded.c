@@ -22,7 +22,10 @@ static void hops_add(struct hops *h, const struct net_addr *a)
 static struct net_addr address_of(struct str s)
 {
     struct net_addr a;
-    return net_addr_parse(s, &a) ? (struct net_addr){0} : a;
+    if (net_addr_parse(s, &a) != 0) {
+        return (struct net_addr){0};
+    }
+    return a;
 }
 
 static struct net_addr walk(const struct hops *h, const struct net_addr *peer,
