@@ -132,12 +132,15 @@ struct later {
     struct http_request *req;
 };
 
+static atomic_int later_count; // requests that were answered late, and let go
+
 static void on_later(struct timer *t)
 {
     struct later *l = CONTAINER_OF(t, struct later, timer);
     open_with(l->req, &all_ops);
     http_request_unref(l->req);
     mem_free(l);
+    later_count++;
 }
 
 static void open_later(struct http_request *req, void *ctx)
@@ -164,6 +167,7 @@ static const struct route routes[] = {
 
 static int start_with(void **state, struct http_limits limits, bool no_upgrades)
 {
+    later_count = 0;
     closed_code = closed_count = drained_count = limited_count = opened_count = 0;
     *state = rig_start(&(struct rig_config){.routes = routes,
                                             .routes_count = ARRAY_LEN(routes),
@@ -419,6 +423,9 @@ static void bytes_behind_the_handshake_are_kept(void **state)
     int fd = rig_dial(*state);
     rig_say(fd, HELLO("/later"));
     close(fd);
+    while (later_count < 2) {
+        usleep(1000);
+    }
     rig_wait_metric(*state, METRIC_CONNECTIONS, 0);
 }
 
