@@ -3,7 +3,6 @@
 #include "hub/sink.h"
 
 #include "def/limits.h"
-#include "hub/joblog.h"
 #include "wire/cursor.h"
 
 // Of one event: more than the data limit says, since they are escaped and cut by line.
@@ -29,26 +28,13 @@ void sink_scratch_done(struct buf *scratch)
     }
 }
 
-static void put_job(struct buf *b, const struct sink_snapshot *s, uint64_t epoch)
-{
-    job_put_json_open(b, s->job, epoch);
-    buf_put(b, STR(",\"log\":["));
-    for (unsigned i = 0; i < s->tail->count; i++) {
-        if (i > 0) {
-            buf_putc(b, ',');
-        }
-        joblog_put_json(b, &s->tail->lines[i]);
-    }
-    buf_put(b, STR("]}"));
-}
-
 void sink_snapshot_put_json(struct buf *b, const struct sink_snapshot *s, uint64_t epoch)
 {
     buf_put(b, STR("{\"type\":\"snapshot\",\"topic\":"));
     buf_put_json(b, s->topic);
     buf_put(b, STR(",\"data\":"));
     if (s->job) {
-        put_job(b, s, epoch);
+        store_put_job_json(b, s->job, s->tail, epoch);
     } else {
         buf_put(b, STR("null"));
     }

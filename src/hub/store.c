@@ -55,3 +55,17 @@ void store_jobs_fini(struct store_jobs *l)
     mem_free(l->jobs);
     *l = (struct store_jobs){0};
 }
+
+void store_put_job_json(struct buf *b, const struct job *j, const struct store_lines *tail,
+                        uint64_t epoch)
+{
+    job_put_json_open(b, j, epoch);
+    buf_put(b, STR(",\"log\":["));
+    for (unsigned i = 0; i < tail->count; i++) {
+        if (i > 0) {
+            buf_putc(b, ',');
+        }
+        joblog_put_json(b, &tail->lines[i]);
+    }
+    buf_put(b, STR("]}"));
+}

@@ -172,6 +172,10 @@ struct store_lines {
 void store_lines_init(struct store_lines *l);
 void store_lines_fini(struct store_lines *l);
 
+// The JOB object of the API, with these lines as its log.
+void store_put_job_json(struct buf *b, const struct job *j, const struct store_lines *tail,
+                        uint64_t epoch);
+
 struct store_jobs_query {
     enum job_kind kind;
     struct str status; // p = NULL: all

@@ -39,19 +39,13 @@ static void one_fail_take(struct one *o, int err)
     one_free(o);
 }
 
+static const struct store_lines no_lines;
+
 static void one_reply_take(struct one *o, const struct store_lines *tail)
 {
     struct buf b;
     buf_init(&b, SIZE_MAX);
-    job_put_json_open(&b, o->job, o->hub->realm->epoch);
-    buf_put(&b, STR(",\"log\":["));
-    for (unsigned i = 0; tail && i < tail->count; i++) {
-        if (i > 0) {
-            buf_putc(&b, ',');
-        }
-        joblog_put_json(&b, &tail->lines[i]);
-    }
-    buf_put(&b, STR("]}"));
+    store_put_job_json(&b, o->job, tail, o->hub->realm->epoch);
     if (b.failed) {
         one_fail_take(o, -E_NO_MEMORY);
     } else {
@@ -112,7 +106,7 @@ static void on_job(struct snapshot_req *r)
         err = o->job ? 0 : -E_NOT_FOUND;
     }
     if (!err && lines_of(o->job) == 0) {
-        one_reply_take(o, NULL);
+        one_reply_take(o, &no_lines);
     } else if (!err) {
         err = ask_tail(o);
     }
