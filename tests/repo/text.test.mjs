@@ -46,7 +46,8 @@ test('lock files name no registry', () => {
   const locks = files.filter((file) => /(^|\/)package-lock\.json$/.test(file));
   assert.notDeepEqual(locks, []);
   for (const file of locks) {
-    assert.equal(/"resolved"|:\/\//.test(read(file)), false, file);
+    const text = read(file).replace(/"funding": \{[^}]*\}/g, ''); // where the author asks for money
+    assert.equal(/"resolved"|:\/\//.test(text), false, file);
   }
 });
 
