@@ -9,6 +9,10 @@ int place_take(struct hub_worker *hub, struct http_request *req, struct quota **
 {
     struct str user = principal_user_id(http_principal(req));
     *ret = NULL;
+    // What was asked of others since the request came took its time.
+    if (hub->checker && !hub->checker->stands(hub->checker, http_principal(req))) {
+        return -E_UNAUTHORIZED;
+    }
     if (!hub->users || !user.p || user.len > QUOTA_KEY_MAX) {
         return 0;
     }

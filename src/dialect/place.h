@@ -8,7 +8,8 @@
 #include "http/request.h"
 #include "hub/worker.h"
 
-// `*ret` NULL: it is nobody's, or nobody counts. -E_LIMIT: the user has all of them.
+// Just before a session begins. `*ret` NULL: it is nobody's, or nobody counts. -E_LIMIT: the user
+// has all of them. -E_UNAUTHORIZED: the token was revoked meanwhile.
 int place_take(struct hub_worker *hub, struct http_request *req, struct quota **ret) MUST_CHECK;
 void place_give(struct hub_worker *hub, struct quota *place); // accepts NULL
 

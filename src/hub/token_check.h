@@ -4,6 +4,8 @@
 #ifndef CLAIRON_HUB_TOKEN_CHECK_H
 #define CLAIRON_HUB_TOKEN_CHECK_H
 
+#include <stdbool.h>
+
 #include "base/str.h"
 #include "hub/principal.h"
 
@@ -20,6 +22,9 @@ struct token_check {
 struct token_checker {
     // `done` is called once, perhaps before this returns.
     void (*check)(struct token_checker *t, struct token_check *c);
+    // Whose token was found good: is it still? It may have been revoked since, and the sessions
+    // that it had opened by then ended.
+    bool (*stands)(struct token_checker *t, const struct principal *p);
 };
 
 #endif

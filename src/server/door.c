@@ -75,6 +75,12 @@ static void answer(struct token_check *c, int err, struct principal *p)
     c->done(c);
 }
 
+static bool stands(struct token_checker *t, const struct principal *p)
+{
+    struct door *d = CONTAINER_OF(t, struct door, checker);
+    return !gate_is_revoked(d->cfg.gate, p, loop_now(d->cfg.loop).wall_ms);
+}
+
 static void on_verified(struct verify *v)
 {
     struct asked *a = CONTAINER_OF(v, struct asked, verify);
@@ -82,10 +88,15 @@ static void on_verified(struct verify *v)
     struct principal *p = NULL;
     int err = v->error;
     d->under_way--;
-    count(d, err, v->why);
     if (!err) {
         err = principal_of_take(v->token, &p);
     }
+    if (!err && !stands(&d->checker, p)) {
+        principal_unref(p);
+        p = NULL;
+        err = -E_UNAUTHORIZED;
+    }
+    count(d, err, v->why);
     if (a->req) {
         http_authenticated_take(a->req, err, p);
         http_request_unref(a->req);
@@ -197,6 +208,7 @@ struct door *door_new(const struct door_config *cfg)
     d->verifier = cfg->gate->verifier;
     d->anyone = principal_new_anyone(true);
     d->checker.check = check_in_band;
+    d->checker.stands = stands;
     pthread_mutex_lock(&cfg->gate->lock);
     list_push_back(&cfg->gate->doors, &d->node);
     pthread_mutex_unlock(&cfg->gate->lock);

@@ -132,3 +132,19 @@ test('what can not be revoked is refused', async (t) => {
     assert.equal((await hub.get(`/api/v1/revocations${query}`, root)).status, 400, query);
   }
 });
+
+// Sockets of a job that the asker may follow because it is theirs begin only after that was looked up.
+test('who comes while a token is taken back is refused or closed, whatever was asked meanwhile', async (t) => {
+  const hub = await start(t);
+  for (let round = 0; round < 8; round++) {
+    const mine = { token: token({ sub: 'bob', publish: '*', jti: `mine${round}`, iat: SOME_TIME_AGO }) };
+    const id = `d${round}`;
+    await hub.post('/api/v1/deployments', { stack_id: 's', target_id: 't', id }, mine);
+    const coming = Array.from({ length: 40 }, () => hub.ws(`/ws/deployment/${id}`, mine).catch((error) => error));
+    await revoke(hub, { jti: `mine${round}` });
+    for (const one of await Promise.all(coming)) {
+      const end = one instanceof Error ? one.status : (await one.waitClosed()).code;
+      assert.ok([401, 4403].includes(end), `${end}`);
+    }
+  }
+});
