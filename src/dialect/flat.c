@@ -2,6 +2,7 @@
 // Flat sockets.
 #include "dialect/flat.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -111,7 +112,7 @@ bool flat_open_take(struct flat *flat, struct http_request *req, struct hub_work
 
 bool flat_read_query(struct http_request *req, struct session_subscribe *ret)
 {
-    uint64_t tail = LIMIT_SNAPSHOT_LINES;
+    uint64_t tail = 0;
     struct str text = http_query(req, "tail");
     if (text.p && str_to_u64(text, &tail) != 0) {
         http_reply_error(req, -E_BAD_REQUEST, "`tail` is a number of lines.");
@@ -119,7 +120,7 @@ bool flat_read_query(struct http_request *req, struct session_subscribe *ret)
     }
     ret->since = http_query(req, "since");
     ret->tail_named = text.p != NULL;
-    ret->tail_lines = tail > LIMIT_SNAPSHOT_LINES ? LIMIT_SNAPSHOT_LINES : (unsigned)tail;
+    ret->tail_lines = tail > UINT_MAX ? UINT_MAX : (unsigned)tail;
     return true;
 }
 

@@ -272,7 +272,8 @@ static const struct sink_variant unnamed = {
 static void arm(struct sse *s)
 {
     int64_t end_ms = principal_expires_wall_ms(session_principal(s->session));
-    int64_t left_ms = end_ms - http_now(s->req).wall_ms, wait_ms = LIMIT_HEARTBEAT_MS;
+    int64_t left_ms = end_ms - http_now(s->req).wall_ms;
+    int64_t wait_ms = LIMIT_OF(s->hub->realm->limits, HEARTBEAT_MS);
     if (end_ms != PRINCIPAL_FOR_EVER && left_ms < wait_ms) {
         wait_ms = left_ms > 0 ? left_ms : 0;
     }

@@ -23,7 +23,7 @@
 // gaps.
 #define BRACKET_ARENA_BYTES ((size_t)256 << 10)
 
-struct bracket *bracket_try_new(const struct session_subscribe *sub)
+struct bracket *bracket_try_new(const struct session_subscribe *sub, unsigned tail_lines_max)
 {
     struct bracket *b = mem_try_alloc(sizeof(*b));
     if (!b) {
@@ -48,7 +48,7 @@ struct bracket *bracket_try_new(const struct session_subscribe *sub)
     }
     b->count = sub->count;
     b->ref = sub->ref;
-    b->tail_lines = LIMIT_SNAPSHOT_LINES;
+    b->tail_lines = tail_lines_max;
     if (sub->tail_named && sub->tail_lines < b->tail_lines) {
         b->tail_lines = sub->tail_lines;
     }

@@ -281,14 +281,15 @@ enum reading bracket_ask_tails(struct session *s, struct bracket *b)
         read_req_free(r);
         return READING_AGAIN;
     }
-    r->lines_query = (struct store_lines_query){.kind = j->kind,
-                                                .id = id,
-                                                .attempt = j->attempt,
-                                                .from = -(int64_t)tail_of(b, j),
-                                                .count_max = tail_of(b, j),
-                                                .bytes_max = LIMIT_SNAPSHOT_BYTES,
-                                                .last = j->last_line,
-                                                .tail = true};
+    r->lines_query = (struct store_lines_query){
+        .kind = j->kind,
+        .id = id,
+        .attempt = j->attempt,
+        .from = -(int64_t)tail_of(b, j),
+        .count_max = tail_of(b, j),
+        .bytes_max = (size_t)LIMIT_OF(s->fanout->realm->limits, SNAPSHOT_BYTES),
+        .last = j->last_line,
+        .tail = true};
     ask_read(s, r, on_tail);
     return READING_WAITS;
 }

@@ -128,7 +128,8 @@ void session_send_gathered(struct session *s);
 
 // bracket.c
 struct bracket;
-struct bracket *bracket_try_new(const struct session_subscribe *sub) MUST_CHECK;
+struct bracket *bracket_try_new(const struct session_subscribe *sub,
+                                unsigned tail_lines_max) MUST_CHECK;
 void bracket_append(struct session *s, struct bracket *b);
 void bracket_end_first(struct session *s); // takes it off and frees it
 // Goes on with the first bracket. READING_DONE: it is over.

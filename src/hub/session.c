@@ -156,7 +156,8 @@ static void session_part(struct session *s, unsigned index)
 
 int session_subscribe(struct session *s, const struct session_subscribe *sub)
 {
-    struct bracket *b = bracket_try_new(sub);
+    const struct limits *limits = s->fanout->realm->limits;
+    struct bracket *b = bracket_try_new(sub, (unsigned)LIMIT_OF(limits, SNAPSHOT_LINES));
     if (!b) {
         return -E_NO_MEMORY;
     }

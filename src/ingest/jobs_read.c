@@ -76,7 +76,9 @@ static int ask_tail(struct one *o)
 {
     const struct job *j = o->job;
     uint32_t lines = lines_of(j);
-    unsigned wanted = lines < LIMIT_SNAPSHOT_LINES ? lines : LIMIT_SNAPSHOT_LINES;
+    const struct limits *limits = o->hub->realm->limits;
+    unsigned most = (unsigned)LIMIT_OF(limits, SNAPSHOT_LINES);
+    unsigned wanted = lines < most ? lines : most;
     struct read_req *r = read_req_new(READ_LINES);
     if (!r) {
         return -E_NO_MEMORY;
@@ -87,7 +89,7 @@ static int ask_tail(struct one *o)
                                    .attempt = j->attempt,
                                    .from = -(int64_t)wanted,
                                    .count_max = wanted,
-                                   .bytes_max = LIMIT_SNAPSHOT_BYTES,
+                                   .bytes_max = (size_t)LIMIT_OF(limits, SNAPSHOT_BYTES),
                                    .last = j->last_line,
                                    .tail = true};
     r->done = on_tail;

@@ -353,3 +353,24 @@ test('TLS handshakes, and those that wait for theirs', async (t) => {
     await (await begin(hub, Buffer.concat([first, record, record]))).closed();
   });
 });
+
+test('snapshots and heartbeats are as large and as frequent as they are set', async (t) => {
+  const limits = { snapshot_lines: 3, snapshot_bytes: 1024, heartbeat_ms: 100 };
+  const hub = await startHub({ t, config: { limits } });
+  const lines = ['a', 'b', 'c', 'd'].map((message) => ({ message }));
+  await hub.post('/api/v1/deployments/few/logs', { lines });
+  await hub.post('/api/v1/deployments/large/logs', { lines: lines.map(() => ({ message: 'x'.repeat(600) })) });
+  const tailOf = async (id) => (await hub.get(`/api/v1/deployments/${id}`)).json.log.map((line) => line.line);
+  assert.deepEqual([await tailOf('few'), await tailOf('large')], [[2, 3, 4], [4]]);
+  const ws = await hub.ws('/ws');
+  ws.send({ type: 'subscribe', topics: ['deployment:few', 'deployment:large'] });
+  const snapshots = [await ws.waitType('snapshot'), await ws.waitType('snapshot')];
+  assert.deepEqual(snapshots.map((one) => one.data.log.map((line) => line.line)), [[2, 3, 4], [4]]);
+  const flat = await hub.ws('/ws/deployment/few?tail=100');
+  await flat.waitType('connected');
+  assert.deepEqual([(await flat.waitType('log')).message, (await flat.waitType('log')).message], ['b', 'c']);
+  const sse = await hub.raw();
+  sse.write(request('GET /api/events?topic=quiet HTTP/1.1', HOST));
+  await sse.readUntil('id: ');
+  sse.close();
+});
