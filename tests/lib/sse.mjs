@@ -3,6 +3,54 @@
 import http from 'node:http';
 import { Inbox, within } from './wait.mjs';
 
+// Bytes of a stream into {id, event, data, json, retry} and {comment}.
+export class SseParser {
+  constructor(push) {
+    this.push = push;
+    this.pending = {};
+    this.rest = '';
+    this.lastEventId = undefined;
+  }
+
+  feed(text) {
+    const lines = (this.rest + text).split('\n');
+    this.rest = lines.pop();
+    lines.forEach((line) => this.#line(line.replace(/\r$/, '')));
+  }
+
+  #line(line) {
+    if (line === '') {
+      this.#dispatch();
+      return;
+    }
+    if (line.startsWith(':')) {
+      this.push({ comment: line.slice(1).trimStart() });
+      return;
+    }
+    const [, name, value] = /^([^:]*):? ?([^]*)$/.exec(line);
+    if (name === 'data' && 'data' in this.pending) {
+      this.pending.data += `\n${value}`;
+    } else {
+      this.pending[name] = value;
+    }
+  }
+
+  #dispatch() {
+    const event = this.pending;
+    this.pending = {};
+    if (Object.keys(event).length === 0) {
+      return;
+    }
+    this.lastEventId = event.id ?? this.lastEventId;
+    try {
+      event.json = JSON.parse(event.data);
+    } catch {
+      event.json = undefined;
+    }
+    this.push(event);
+  }
+}
+
 export class SseClient {
   // Options: `headers`, `token`, `lastEventId`. Resolves when the head of the answer is there, whatever its status.
   static async connect(url, { headers = {}, token, lastEventId } = {}) {
@@ -26,13 +74,11 @@ export class SseClient {
     this.headers = response.headers;
     this.inbox = new Inbox(url); // Of {id, event, data, json, retry}, and {comment}.
     this.lastEventId = undefined;
-    this.pending = {};
-    let rest = '';
+    const parser = new SseParser((item) => this.inbox.push(item));
     response.setEncoding('utf8');
     response.on('data', (text) => {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop();
-      lines.forEach((line) => this.#line(line.replace(/\r$/, '')));
+      parser.feed(text);
+      this.lastEventId = parser.lastEventId;
     });
     this.closed = new Promise((resolve) => {
       response.on('error', () => {}); // Always followed by `close`.
@@ -42,38 +88,6 @@ export class SseClient {
       });
     });
     call.on('error', () => {});
-  }
-
-  #line(line) {
-    if (line === '') {
-      this.#dispatch();
-      return;
-    }
-    if (line.startsWith(':')) {
-      this.inbox.push({ comment: line.slice(1).trimStart() });
-      return;
-    }
-    const [, name, value] = /^([^:]*):? ?([^]*)$/.exec(line);
-    if (name === 'data' && 'data' in this.pending) {
-      this.pending.data += `\n${value}`;
-    } else {
-      this.pending[name] = value;
-    }
-  }
-
-  #dispatch() {
-    const event = this.pending;
-    this.pending = {};
-    if (Object.keys(event).length === 0) {
-      return;
-    }
-    this.lastEventId = event.id ?? this.lastEventId;
-    try {
-      event.json = JSON.parse(event.data);
-    } catch {
-      event.json = undefined;
-    }
-    this.inbox.push(event);
   }
 
   get events() {
