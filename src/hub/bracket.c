@@ -36,6 +36,7 @@ struct bracket *bracket_try_new(const struct session_subscribe *sub, unsigned ta
     for (unsigned i = 0; ok && i < sub->count; i++) {
         b->topics[i].name = arena_try_copy(&b->arena, sub->topics[i]);
         ok = b->topics[i].name.p != NULL;
+        b->topics[i].floor = sub->after ? sub->after[i] : 0;
     }
     if (ok && sub->since.p) {
         b->since_text = arena_try_copy(&b->arena, sub->since);
@@ -49,6 +50,7 @@ struct bracket *bracket_try_new(const struct session_subscribe *sub, unsigned ta
     b->count = sub->count;
     b->ref = sub->ref;
     b->tail_lines = tail_lines_max;
+    b->leads = sub->leads;
     if (sub->tail_named && sub->tail_lines < b->tail_lines) {
         b->tail_lines = sub->tail_lines;
     }
@@ -186,6 +188,7 @@ static void plan_topic(const struct bracket *b, struct bracket_topic *t)
     t->snapshot = !t->recovered && has_snapshot(t);
     t->replay = b->since_text.p && !t->snapshot;
     t->after = t->recovered ? b->since : t->gap.to;
+    t->after = t->floor > t->after ? t->floor : t->after;
 }
 
 void bracket_plan(struct bracket *b)
@@ -253,6 +256,11 @@ static void open_bracket(struct session *s, struct bracket *b)
     }
 }
 
+static bool missed_on(const struct bracket_topic *t, const struct event *e)
+{
+    return joins(t) && t->replay && !t->left && e->id > t->after && event_has_topic(e, t->name);
+}
+
 // An event of the bracket: missed on one of its topics, and not sent already on a topic the session
 // is on.
 static bool bracket_wants(const struct session *s, const struct event *e)
@@ -263,11 +271,20 @@ static bool bracket_wants(const struct session *s, const struct event *e)
     }
     bool missed = false;
     for (unsigned i = 0; i < b->count && !missed; i++) {
-        const struct bracket_topic *t = &b->topics[i];
-        missed =
-            joins(t) && t->replay && !t->left && e->id > t->after && event_has_topic(e, t->name);
+        missed = missed_on(&b->topics[i], e);
     }
     return missed;
+}
+
+static unsigned bracket_looks(struct session *s, const struct event *e)
+{
+    const struct bracket *b = s->bracket;
+    const struct sink_family *family = session_variant(s)->family;
+    unsigned looks = 0;
+    for (unsigned i = 0; i < b->count; i++) {
+        looks |= missed_on(&b->topics[i], e) ? family->looks_of(b->topics[i].name) : 0;
+    }
+    return looks;
 }
 
 static bool sent_already(struct session *s, const struct event *e)
@@ -305,7 +322,8 @@ static enum reading tell_events(struct session *s, struct bracket *b)
     struct selection missed = {.topics = b->replay_topics,
                                .topics_count = b->replay_count,
                                .wants = bracket_wants_unsent,
-                               .in_bracket = true};
+                               .looks = bracket_looks,
+                               .in_bracket = !b->leads};
     uint64_t c = s->position;
     for (;;) {
         struct bracket_topic *t = next_progress(b, c);
@@ -314,7 +332,7 @@ static enum reading tell_events(struct session *s, struct bracket *b)
             return r;
         }
         if (!sent_already(s, t->progress)) {
-            session_gather(s, t->progress, true);
+            session_gather(s, &missed, t->progress);
             session_send_gathered(s);
         }
         b->position = t->progress->id;
@@ -351,7 +369,7 @@ static uint64_t replay_start(const struct bracket *b, uint64_t c)
 
 static enum reading run_stage(struct session *s, struct bracket *b)
 {
-    struct selection own = {.wants = session_on_event_topic};
+    struct selection own = {.wants = session_on_event_topic, .looks = session_looks};
     enum reading r = READING_DONE;
     switch (b->stage) {
     case STAGE_NEW:

@@ -48,10 +48,11 @@ static void on_gaps(struct read_req *r)
         struct bracket_topic *t = &b->topics[i];
         for (unsigned k = 0; k < r->page.gaps_count && joins(t); k++) {
             const struct gap *g = &r->page.gaps[k];
-            if (str_eq(g->topic, t->name)) {
+            if (str_eq(g->topic, t->name) && g->to > t->floor) {
                 t->gapped = true;
                 t->gap = *g;
                 t->gap.topic = t->name;
+                t->gap.from = g->from > t->floor ? g->from : t->floor;
             }
         }
     }

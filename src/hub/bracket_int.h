@@ -26,6 +26,7 @@ struct bracket_topic {
     bool recovered, snapshot, replay, gapped;
     enum job_kind job_kind; // KIND_NONE: not one job's
     struct str job_id;
+    uint64_t floor; // it needs nothing up to here
     uint64_t after; // replay: its events above this
     struct gap gap;
     struct job *job;
@@ -40,6 +41,7 @@ struct bracket {
     void *ref;
     struct str since_text;
     bool since_known;
+    bool leads;
     uint64_t since;
     unsigned tail_lines;
     uint64_t target, position;

@@ -5,6 +5,8 @@
 // of the queue in it, and the others in the next: nobody waits for longer than a lap.
 #include "hub/fanout.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -231,18 +233,30 @@ static bool mark_news(struct fanout *f)
 
 // What sessions of one variant with one mask are to have.
 struct share {
-    uint64_t mask;
-    unsigned variant, events;
+    struct window_want want;
+    unsigned events;
     struct rcbuf *run; // NULL: no memory
     bool shown;        // there is something to send
 };
 
-static void find_share(struct fanout *f, uint64_t mask, unsigned variant, struct share *ret)
+// Which of the events have which look for one session.
+static void find_looks(const struct fanout *f, struct session *s, struct window_want *want)
 {
-    struct rcbuf *run = window_run(&f->window, f->variants[variant], mask);
-    *ret = (struct share){.mask = mask,
-                          .variant = variant,
-                          .events = (unsigned)__builtin_popcountll(mask),
+    for (uint64_t left = want->mask; left; left &= left - 1) {
+        uint64_t bit = left & -left;
+        unsigned looks =
+            session_looks(s, window_event(&f->window, (unsigned)__builtin_ctzll(left)));
+        for (unsigned i = 0; i < SINK_LOOKS; i++) {
+            want->looks[i] |= looks >> i & 1 ? bit : 0;
+        }
+    }
+}
+
+static void find_share(struct fanout *f, const struct window_want *want, struct share *ret)
+{
+    struct rcbuf *run = window_run(&f->window, want);
+    *ret = (struct share){.want = *want,
+                          .events = (unsigned)__builtin_popcountll(want->mask),
                           .run = run,
                           .shown = !run || rcbuf_str(run).len > 0};
 }
@@ -263,22 +277,24 @@ static void serve(struct fanout *f, unsigned sends_max)
     for (unsigned i = 0; i < sends_max && f->lap_left > 0; i++) {
         uint32_t slot = take_queued(f);
         struct live *l = &f->live[slot];
-        uint64_t mask = l->mask;
-        unsigned variant = f->variant_of[slot];
+        struct window_want want = {.variant = f->variants[f->variant_of[slot]], .mask = l->mask};
         l->mask = 0;
         l->port &= ~LIVE_QUEUED;
         if (!f->by_slot[slot]) {
             free_slot(f, slot);
             continue;
         }
-        if (mask == 0) {
+        if (want.mask == 0) {
             continue; // it fell behind meanwhile
         }
-        if (mask != share.mask || variant != share.variant) {
-            find_share(f, mask, variant, &share);
+        if (sink_variant_is_mixed(want.variant)) {
+            find_looks(f, f->by_slot[slot], &want);
+        }
+        if (memcmp(&want, &share.want, sizeof(want)) != 0) {
+            find_share(f, &want, &share);
         }
         if (share.shown) {
-            f->variants[variant]->send((void *)l->port, share.run);
+            want.variant->send((void *)l->port, share.run);
             f->stats.runs++;
         }
         f->stats.deliveries += share.events;

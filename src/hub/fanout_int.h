@@ -19,6 +19,7 @@ struct sub {
     struct topic *topic;
     uint64_t from;
     uint32_t place; // among the topic's subscribers
+    uint32_t looks; // that it gives to events, in the family of the session's variant
 };
 
 #define SUBS_FEW 2 // topics that need no memory of their own
@@ -104,6 +105,8 @@ void session_stop(struct session *s);    // LIVE -> BEHIND at the worker's posit
 void session_go_live(struct session *s); // BEHIND, at the worker's position -> LIVE
 void session_wake(struct session *s);    // will be run; idempotent
 const struct sink_variant *session_variant(const struct session *s);
+// The looks of an event by the topics the session is on.
+unsigned session_looks(struct session *s, const struct event *e);
 const struct sink_ops *session_ops(const struct session *s);
 void *session_port(const struct session *s);
 struct sub *session_sub(struct session *s, struct str topic);
@@ -116,6 +119,7 @@ struct selection {
     const struct str *topics; // for the store; NULL: those the session is on
     unsigned topics_count;
     bool (*wants)(struct session *s, const struct event *e);
+    unsigned (*looks)(struct session *s, const struct event *e); // of one that it wants
     bool in_bracket;
 };
 enum reading session_read(struct session *s, const struct selection *sel, uint64_t *position,
@@ -123,7 +127,7 @@ enum reading session_read(struct session *s, const struct selection *sel, uint64
 // A turn of a session that is behind: its brackets, then its own topics, until it is live.
 enum reading session_run(struct session *s);
 // Adds one event to the run being put together, and sends what was put together so far.
-void session_gather(struct session *s, const struct event *e, bool in_bracket);
+void session_gather(struct session *s, const struct selection *sel, const struct event *e);
 void session_send_gathered(struct session *s);
 
 // bracket.c

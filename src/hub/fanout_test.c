@@ -126,6 +126,30 @@ static const struct sink_ops ops = {
 
 static const struct sink_variant variant = {.number = 2, .put = put, .send = send_run, .ops = &ops};
 
+// A family that shows an event as "<id:looks>", with a look for each of the topics `a` and `b`.
+static unsigned looks_of(struct str topic)
+{
+    return str_is(topic, "a") ? 1 : str_is(topic, "b") ? 2 : 0;
+}
+
+static void put_looks(struct buf *out, const struct event *e, const struct sink_encoding *how)
+{
+    buf_putf(out, how->in_bracket ? "[%llu:%u]" : "<%llu:%u>", (unsigned long long)e->id,
+             how->variant->looks);
+}
+
+static const struct sink_family family;
+#define LOOKS(i)                                                                                   \
+    {                                                                                              \
+        .number = 8 + (i), .put = put_looks, .send = send_run, .ops = &ops, .family = &family,     \
+        .looks = (i)                                                                               \
+    }
+static const struct sink_variant looks[] = {LOOKS(0), LOOKS(1), LOOKS(2), LOOKS(3),
+                                            LOOKS(4), LOOKS(5), LOOKS(6), LOOKS(7)};
+static const struct sink_family family = {.looks_of = looks_of,
+                                          .variants = {&looks[0], &looks[1], &looks[2], &looks[3],
+                                                       &looks[4], &looks[5], &looks[6], &looks[7]}};
+
 static void ask_read(struct ask *a, struct read_req *r)
 {
     struct rig *rig = CONTAINER_OF(a, struct rig, ask);
@@ -189,10 +213,11 @@ static void run(struct rig *r)
     } while (more);
 }
 
-static struct peer *join(struct rig *r, unsigned i, const char *topic, const char *second)
+static struct peer *join_as(struct rig *r, unsigned i, const struct sink_variant *v,
+                            const char *topic, const char *second)
 {
     struct peer *p = &r->peers[i];
-    p->session = session_new(r->fanout, r->principal, &variant, p);
+    p->session = session_new(r->fanout, r->principal, v, p);
     assert_non_null(p->session);
     session_set_port(p->session, p);
     struct str topics[] = {str_of(topic), str_of(second)};
@@ -203,6 +228,11 @@ static struct peer *join(struct rig *r, unsigned i, const char *topic, const cha
     p->runs = 0;
     p->got[0] = '\0';
     return p;
+}
+
+static struct peer *join(struct rig *r, unsigned i, const char *topic, const char *second)
+{
+    return join_as(r, i, &variant, topic, second);
 }
 
 static struct event *make(struct rig *r, uint64_t id, const char *a, const char *b)
@@ -405,6 +435,82 @@ static void test_many_topics(void **state)
     assert_string_equal(a->got, "<101>");
 }
 
+static void test_looks(void **state)
+{
+    struct rig *r = *state;
+    const struct sink_variant *v = &looks[0];
+    struct peer *a = join_as(r, 0, v, "a", NULL), *ab = join_as(r, 1, v, "a", "b");
+    struct peer *b = join_as(r, 2, v, "b", "c"), *twin = join_as(r, 3, v, "b", "a");
+    struct peer *plain = join(r, 4, "a", "b");
+    publish(r, 101, "a", NULL);
+    publish(r, 102, "b", "a");
+    publish(r, 103, "c", "b");
+    publish(r, 104, "c", NULL);
+    run(r);
+    assert_string_equal(a->got, "<101:1><102:1>");
+    assert_string_equal(ab->got, "<101:1><102:3><103:2>");
+    assert_string_equal(twin->got, ab->got);
+    assert_string_equal(b->got, "<102:2><103:2><104:2>"); // of one look: it shares all of its runs
+    assert_string_equal(plain->got, "<101><102><103>");
+    // The same, read on from memory; and then as one that is no more on `a`.
+    session_hold(ab->session);
+    publish(r, 105, "b", "a");
+    session_writable(ab->session);
+    run(r);
+    assert_true(session_unsubscribe(ab->session, STR("a")));
+    publish(r, 106, "b", "a");
+    publish(r, 107, "a", NULL);
+    run(r);
+    assert_string_equal(ab->got, "<101:1><102:3><103:2><105:3><106:2>");
+}
+
+static void test_other_variant(void **state)
+{
+    struct rig *r = *state;
+    struct peer *p = join_as(r, 0, &looks[0], "a", "b");
+    publish(r, 101, "a", NULL);
+    assert_int_equal(fanout_run(r->fanout, 0), FANOUT_LAP); // marked, and not yet sent
+    session_set_variant(p->session, &variant);
+    publish(r, 102, "b", "a");
+    run(r);
+    session_hold(p->session);
+    publish(r, 103, "b", NULL);
+    session_set_variant(p->session, &looks[0]);
+    run(r);
+    assert_string_equal(p->got, "<101><102>");
+    session_writable(p->session);
+    run(r);
+    assert_string_equal(p->got, "<101><102><103:2>");
+}
+
+// One that comes back: from its cursor on, but of each topic no more than it is owed.
+static void test_leading_bracket(void **state)
+{
+    struct rig *r = *state;
+    for (uint64_t id = 101; id <= 105; id++) {
+        publish(r, id, id % 2 ? "a" : "b", id == 105 ? "b" : NULL);
+    }
+    run(r);
+    struct peer *p = &r->peers[0];
+    p->session = session_new(r->fanout, r->principal, &looks[0], p);
+    session_set_port(p->session, p);
+    struct str topics[] = {STR("a"), STR("b")};
+    uint64_t after[] = {0, 102};
+    struct session_subscribe sub = {.topics = topics,
+                                    .count = 2,
+                                    .since = STR("0000000000000005-100"),
+                                    .after = after,
+                                    .leads = true};
+    assert_int_equal(session_subscribe(p->session, &sub), 0);
+    run(r);
+    assert_string_equal(p->got, "sub+sub+<101:1><103:1><104:2><105:3>upup");
+    session_hold(p->session);
+    assert_int_equal(session_subscribe(p->session, &sub), 0); // it is on them: nothing comes again
+    session_writable(p->session);
+    run(r);
+    assert_string_equal(p->got, "sub+sub+<101:1><103:1><104:2><105:3>upupsub+sub+upup");
+}
+
 // --- behind ---
 
 static void test_held(void **state)
@@ -590,6 +696,9 @@ int main(void)
         TEST(test_origin),
         TEST(test_leaving),
         TEST(test_many_topics),
+        TEST(test_looks),
+        TEST(test_other_variant),
+        TEST(test_leading_bracket),
         TEST(test_held),
         TEST(test_held_behind_bracket),
         TEST(test_runs_bounded),

@@ -72,6 +72,28 @@ struct sub *session_sub(struct session *s, struct str topic)
     return NULL;
 }
 
+static bool is_on_topic(const struct event *e, const struct topic *t)
+{
+    for (unsigned i = 0; i < e->topics_count; i++) {
+        if (t->hash == e->topics[i].hash && str_eq(topic_name(t), e->topics[i].name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+unsigned session_looks(struct session *s, const struct event *e)
+{
+    const struct sub *subs = session_subs(s);
+    unsigned looks = 0;
+    for (unsigned i = 0; i < s->subs_count; i++) {
+        if (subs[i].looks & ~looks && is_on_topic(e, subs[i].topic)) {
+            looks |= subs[i].looks;
+        }
+    }
+    return looks;
+}
+
 bool session_on_event_topic(struct session *s, const struct event *e)
 {
     const struct sub *subs = session_subs(s);
@@ -84,6 +106,18 @@ bool session_on_event_topic(struct session *s, const struct event *e)
         }
     }
     return false;
+}
+
+// The variant follows from the topics: it is mixed when their looks differ.
+static void set_looks(struct session *s)
+{
+    const struct sub *subs = session_subs(s);
+    const struct sink_variant *variant = session_variant(s);
+    unsigned looks = 0;
+    for (unsigned i = 0; variant->family && i < s->subs_count; i++) {
+        looks |= subs[i].looks;
+    }
+    s->fanout->variant_of[s->slot] = (uint8_t)sink_variant_of(variant, looks)->number;
 }
 
 static int set_room(struct session *s, unsigned cap)
@@ -119,7 +153,10 @@ int session_join(struct session *s, struct str topic, uint64_t from)
         }
         return -E_NO_MEMORY;
     }
+    const struct sink_family *family = session_variant(s)->family;
+    sub.looks = family ? family->looks_of(topic) : 0;
     session_subs(s)[s->subs_count++] = sub;
+    set_looks(s);
     return 0;
 }
 
@@ -152,6 +189,7 @@ static void session_part(struct session *s, unsigned index)
         s->subs_cap = SUBS_FEW;
         mem_free(subs);
     }
+    set_looks(s);
 }
 
 int session_subscribe(struct session *s, const struct session_subscribe *sub)
@@ -225,6 +263,32 @@ bool session_is_on(struct session *s, struct str topic)
 
 // --- life ---
 
+static void know_variant(struct fanout *f, const struct sink_variant *variant)
+{
+    ASSERT(variant->number < SINK_VARIANTS_MAX);
+    ASSERT(!f->variants[variant->number] || f->variants[variant->number] == variant);
+    f->variants[variant->number] = variant;
+}
+
+static void take_variant(struct session *s, const struct sink_variant *variant)
+{
+    for (unsigned i = 0; variant->family && i < ARRAY_LEN(variant->family->variants); i++) {
+        know_variant(s->fanout, variant->family->variants[i]);
+    }
+    know_variant(s->fanout, variant);
+    s->fanout->variant_of[s->slot] = (uint8_t)variant->number;
+}
+
+void session_set_variant(struct session *s, const struct sink_variant *variant)
+{
+    session_stop(s);
+    take_variant(s, variant);
+    set_looks(s);
+    if (!s->blocked) {
+        session_wake(s);
+    }
+}
+
 struct session *session_new(struct fanout *f, struct principal *p,
                             const struct sink_variant *variant, void *sink)
 {
@@ -241,10 +305,7 @@ struct session *session_new(struct fanout *f, struct principal *p,
         pool_free(&f->sessions, s);
         return NULL;
     }
-    ASSERT(variant->number < SINK_VARIANTS_MAX);
-    ASSERT(!f->variants[variant->number] || f->variants[variant->number] == variant);
-    f->variants[variant->number] = variant;
-    f->variant_of[s->slot] = (uint8_t)variant->number;
+    take_variant(s, variant);
     s->principal = principal_ref(p);
     s->id = 1 + atomic_fetch_add_explicit(&f->realm->sessions, 1, memory_order_relaxed);
     s->state = SESSION_LIVE;

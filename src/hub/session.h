@@ -34,6 +34,10 @@ struct session *session_new(struct fanout *f, struct principal *p,
 // Where runs go: what the variant's `send` is given; at an address that 4 divides. Once, before the
 // first subscription.
 void session_set_port(struct session *s, void *port);
+// The same sink and port, seen in another way from where it stands (a client that changed its
+// transport); of one that belongs to a family, any with the same looks_of. Not from inside a
+// `send`.
+void session_set_variant(struct session *s, const struct sink_variant *variant);
 // At once; the sink is not called again (brackets under way end by bracket_done from in here).
 void session_free(struct session *s);
 
@@ -60,7 +64,11 @@ struct session_subscribe {
         since; // cursor text; p = NULL: none. One that is not ours is answered by recovered:false
     bool tail_named; // how many lines of log a snapshot shows; else the limit
     unsigned tail_lines;
-    void *ref; // the dialect's; given back by bracket_done
+    // NULL; or for each topic up to where its events were given to the client, though `since` may
+    // lie before.
+    const uint64_t *after;
+    bool leads; // it is on no topic before: the bracket's events move the client's cursor
+    void *ref;  // the dialect's; given back by bracket_done
 };
 // Opens one bracket for the topics, now or after the brackets before it. Refused topics (name,
 // right, limit) are told by the sink. -E_NO_MEMORY: nothing happened and `ref` stays the caller's.

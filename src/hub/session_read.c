@@ -12,11 +12,15 @@
 
 // --- the run being put together ---
 
-void session_gather(struct session *s, const struct event *e, bool in_bracket)
+void session_gather(struct session *s, const struct selection *sel, const struct event *e)
 {
     struct fanout *f = s->fanout;
-    struct sink_encoding how = {.epoch = f->realm->epoch, .in_bracket = in_bracket};
-    encoded_put(&f->encoded, &f->gathered, e, session_variant(s), &how);
+    struct sink_encoding how = {.epoch = f->realm->epoch, .in_bracket = sel->in_bracket};
+    const struct sink_variant *variant = session_variant(s);
+    if (variant->family) {
+        variant = sink_variant_of(variant, sel->looks(s, e));
+    }
+    encoded_put(&f->encoded, &f->gathered, e, variant, &how);
     f->stats.deliveries++;
 }
 
@@ -47,7 +51,7 @@ static void give(struct session *s, const struct selection *sel, const struct ev
     ASSERT(e->id > *position);
     bool (*wants)(void *sink, const struct event *e) = session_ops(s)->wants;
     if (e->origin != s->id && sel->wants(s, e) && (!wants || wants(s->sink, e))) {
-        session_gather(s, e, sel->in_bracket);
+        session_gather(s, sel, e);
     }
     *position = e->id;
 }
@@ -135,7 +139,7 @@ enum reading session_read(struct session *s, const struct selection *sel, uint64
 
 enum reading session_run(struct session *s)
 {
-    static const struct selection own = {.wants = session_on_event_topic};
+    static const struct selection own = {.wants = session_on_event_topic, .looks = session_looks};
     struct fanout *f = s->fanout;
     while (!s->blocked) {
         enum reading r =

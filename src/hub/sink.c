@@ -17,8 +17,10 @@ void sink_scratch_init(struct buf *scratch)
 void sink_scratch_put(struct buf *scratch, const struct sink_variant *variant,
                       const struct event *e, const struct sink_encoding *how)
 {
+    struct sink_encoding own = *how;
+    own.variant = variant;
     buf_clear(scratch);
-    variant->put(scratch, e, how);
+    variant->put(scratch, e, &own);
 }
 
 void sink_scratch_done(struct buf *scratch)

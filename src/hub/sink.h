@@ -17,11 +17,23 @@
 #include "hub/event.h"
 #include "hub/store.h"
 
-#define SINK_VARIANTS_MAX 16
+#define SINK_VARIANTS_MAX 64
+
+struct sink_variant;
 
 struct sink_encoding {
     uint64_t epoch;
-    bool in_bracket; // the event does not move the client's cursor
+    bool in_bracket;                    // the event does not move the client's cursor
+    const struct sink_variant *variant; // whose `put` it is, filled in for it
+};
+
+// Looks: to some families an event looks different by the topic that it comes by. Each topic has a
+// set of looks, and an event that comes by several topics has those of all.
+#define SINK_LOOKS 3
+
+struct sink_family {
+    unsigned (*looks_of)(struct str topic); // 0: what comes by it looks as it does elsewhere
+    const struct sink_variant *variants[1 << SINK_LOOKS]; // by set of looks
 };
 
 // A family of clients: how events look to them, whose sinks share the bytes, and how they are told.
@@ -36,8 +48,22 @@ struct sink_variant {
     // NULL when there was no memory for it: the connection must end, for what it would miss. May
     // not free sessions from in here.
     void (*send)(void *port, struct rcbuf *run);
-    const struct sink_ops *ops; // what else is told
+    const struct sink_ops *ops;       // what else is told; one for a family
+    const struct sink_family *family; // NULL: events look the same by whatever topic they come
+    unsigned looks;                   // its set of looks in the family
 };
+
+// The variant for an event with that set of looks.
+static inline const struct sink_variant *sink_variant_of(const struct sink_variant *v,
+                                                         unsigned looks)
+{
+    return v->family ? v->family->variants[looks] : v;
+}
+// Do the events of one session differ in their looks?
+static inline bool sink_variant_is_mixed(const struct sink_variant *v)
+{
+    return (v->looks & (v->looks - 1)) != 0;
+}
 
 // What a variant's frames are written into before they are shared; kept from one event to the next.
 // `put` is not to be given anything else.

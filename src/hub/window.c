@@ -49,7 +49,7 @@ bool window_is_empty(const struct window *w)
 static void forget_runs(struct window *w)
 {
     for (unsigned i = 0; i < WINDOW_RUNS && w->runs_used > 0; i++) {
-        if (w->runs[i].mask) {
+        if (w->runs[i].want.mask) {
             rcbuf_unref(w->runs[i].bytes);
             w->runs[i] = (struct window_run){0};
             w->runs_used--;
@@ -59,8 +59,8 @@ static void forget_runs(struct window *w)
 
 static void forget_frames(struct window *w, unsigned at)
 {
-    for (uint32_t left = w->used; left; left &= left - 1) {
-        struct window_frames *f = &w->frames[__builtin_ctz(left)];
+    for (uint64_t left = w->used; left; left &= left - 1) {
+        struct window_frames *f = &w->frames[__builtin_ctzll(left)];
         if (f->encoded >> at & 1) {
             w->frames_bytes -= rcbuf_str(f->of[at]).len;
             rcbuf_unref(f->of[at]);
@@ -96,6 +96,11 @@ const struct event *window_oldest(const struct window *w, uint64_t mask)
     return w->events[place(w->first + (unsigned)__builtin_ctzll(from_oldest(w, mask)))];
 }
 
+const struct event *window_event(const struct window *w, unsigned bit)
+{
+    return w->events[bit];
+}
+
 // --- runs ---
 
 static struct rcbuf *encode(struct window *w, const struct sink_variant *variant, unsigned at)
@@ -111,73 +116,90 @@ static struct rcbuf *encode(struct window *w, const struct sink_variant *variant
     if (frames) {
         f->of[at] = frames;
         f->encoded |= (uint64_t)1 << at;
-        w->used |= (uint32_t)1 << variant->number;
+        w->used |= (uint64_t)1 << variant->number;
         w->frames_bytes += rcbuf_str(frames).len;
     }
     return frames;
 }
 
-// Of the events from number `first` on that `mask` says.
-static struct rcbuf *gather(struct window *w, const struct sink_variant *variant, uint64_t first,
-                            uint64_t mask)
+static const struct sink_variant *variant_at(const struct window_want *want, unsigned bit)
+{
+    if (!sink_variant_is_mixed(want->variant)) {
+        return want->variant;
+    }
+    unsigned set = 0;
+    for (unsigned i = 0; i < SINK_LOOKS; i++) {
+        set |= (unsigned)(want->looks[i] >> bit & 1) << i;
+    }
+    return sink_variant_of(want->variant, set);
+}
+
+// Of the events from number `first` on that `want` says.
+static struct rcbuf *gather(struct window *w, uint64_t first, const struct window_want *want)
 {
     size_t len = 0;
-    for (uint64_t left = mask; left; left &= left - 1) {
-        struct rcbuf *frames = encode(w, variant, place(first + (unsigned)__builtin_ctzll(left)));
+    struct rcbuf *frames = NULL;
+    for (uint64_t left = want->mask; left; left &= left - 1) {
+        unsigned bit = (unsigned)__builtin_ctzll(left);
+        frames = encode(w, variant_at(want, bit), place(first + bit));
         if (!frames) {
             return NULL;
         }
         len += rcbuf_str(frames).len;
     }
-    const struct window_frames *f = &w->frames[variant->number];
-    if (mask == 1) {
-        return rcbuf_ref(f->of[place(first)]);
+    if (want->mask == 1) {
+        return rcbuf_ref(frames);
     }
     char *p;
     struct rcbuf *run = rcbuf_try_alloc(len, &p);
-    for (uint64_t left = mask; run && left; left &= left - 1) {
-        struct str one = rcbuf_str(f->of[place(first + (unsigned)__builtin_ctzll(left))]);
+    for (uint64_t left = want->mask; run && left; left &= left - 1) {
+        unsigned bit = (unsigned)__builtin_ctzll(left);
+        struct str one = rcbuf_str(encode(w, variant_at(want, bit), place(first + bit)));
         memcpy(p, one.p, one.len);
         p += one.len;
     }
     return run;
 }
 
-static bool is_run(const struct window_run *r, uint64_t first, uint64_t mask,
-                   const struct sink_variant *variant)
+static bool is_run(const struct window_run *r, uint64_t first, const struct window_want *want)
 {
-    return r->first == first && r->mask == mask && r->variant == variant;
+    return r->first == first && r->want.mask == want->mask && r->want.variant == want->variant &&
+           memcmp(r->want.looks, want->looks, sizeof(want->looks)) == 0;
 }
 
 // Where a run is remembered, or will be. Two places to look at are enough: what is pushed out is
 // put together again.
-static struct window_run *place_of(struct window *w, const struct sink_variant *variant,
-                                   uint64_t first, uint64_t mask)
+static struct window_run *place_of(struct window *w, uint64_t first, const struct window_want *want)
 {
-    uint64_t mixed = (mask ^ first << 32 ^ variant->number) * 0x9e3779b97f4a7c15u;
+    uint64_t mixed = (want->mask ^ first << 32 ^ want->variant->number ^ want->looks[0] << 16) *
+                     0x9e3779b97f4a7c15u;
     struct window_run *r = &w->runs[mixed >> 56];
     struct window_run *other = &w->runs[(mixed >> 48) & (WINDOW_RUNS - 1)];
-    bool taken = r->mask && !is_run(r, first, mask, variant);
-    return taken && (!other->mask || is_run(other, first, mask, variant)) ? other : r;
+    bool taken = r->want.mask && !is_run(r, first, want);
+    return taken && (!other->want.mask || is_run(other, first, want)) ? other : r;
 }
 
-struct rcbuf *window_run(struct window *w, const struct sink_variant *variant, uint64_t mask)
+struct rcbuf *window_run(struct window *w, const struct window_want *want)
 {
-    ASSERT(mask && variant->number < SINK_VARIANTS_MAX);
-    mask = from_oldest(w, mask);
-    unsigned skipped = (unsigned)__builtin_ctzll(mask);
+    ASSERT(want->mask && want->variant->number < SINK_VARIANTS_MAX);
+    struct window_want from = *want;
+    from.mask = from_oldest(w, want->mask);
+    unsigned skipped = (unsigned)__builtin_ctzll(from.mask);
     uint64_t first = w->first + skipped;
-    mask >>= skipped;
-    struct window_run *r = place_of(w, variant, first, mask);
-    if (is_run(r, first, mask, variant)) {
+    from.mask >>= skipped;
+    for (unsigned i = 0; i < SINK_LOOKS; i++) {
+        from.looks[i] = from_oldest(w, want->looks[i]) >> skipped;
+    }
+    struct window_run *r = place_of(w, first, &from);
+    if (is_run(r, first, &from)) {
         return r->bytes;
     }
-    struct rcbuf *bytes = gather(w, variant, first, mask);
+    struct rcbuf *bytes = gather(w, first, &from);
     if (!bytes) {
         return NULL;
     }
     rcbuf_unref(r->bytes);
-    w->runs_used += r->mask == 0;
-    *r = (struct window_run){.first = first, .mask = mask, .variant = variant, .bytes = bytes};
+    w->runs_used += r->want.mask == 0;
+    *r = (struct window_run){.first = first, .want = from, .bytes = bytes};
     return bytes;
 }

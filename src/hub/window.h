@@ -3,9 +3,9 @@
 // are for each variant.
 //
 // Each event has a bit; a mask says which of them. Bits are given in turn, so one is free again
-// when its event has left. For a (variant, mask) there is one *run*: the frames of those events in
-// id order, one behind the other. An event is encoded when the first run that holds it is asked
-// for; a run is put together once and shared. One thread.
+// when its event has left. For a (variant, mask, looks) there is one *run*: the frames of those
+// events in id order, one behind the other. An event is encoded when the first run that holds it is
+// asked for; a run is put together once and shared. One thread.
 #ifndef CLAIRON_HUB_WINDOW_H
 #define CLAIRON_HUB_WINDOW_H
 
@@ -29,10 +29,16 @@ struct window_frames {
 // Runs remembered. More distinct masks than that (clients on many topics each) take turns.
 #define WINDOW_RUNS 256
 
-struct window_run {
-    uint64_t first; // number of its first event
-    uint64_t mask;  // of those from there on; 0: none
+// What a session is to have.
+struct window_want {
     const struct sink_variant *variant;
+    uint64_t mask;
+    uint64_t looks[SINK_LOOKS]; // mixed variants only: the events that have this look
+};
+
+struct window_run {
+    uint64_t first;          // number of its first event
+    struct window_want want; // masks of those from there on; mask 0: none
     struct rcbuf *bytes;
 };
 
@@ -44,7 +50,7 @@ struct window {
     size_t frames_bytes;
     uint64_t epoch;
     struct window_frames frames[SINK_VARIANTS_MAX];
-    uint32_t used; // variants with frames
+    uint64_t used; // variants with frames
     struct window_run runs[WINDOW_RUNS];
     unsigned runs_used;
     struct buf scratch;
@@ -60,8 +66,10 @@ bool window_is_empty(const struct window *w);
 // The oldest event leaves; nobody may ask for a run with it any more.
 void window_drop(struct window *w);
 const struct event *window_oldest(const struct window *w, uint64_t mask);
+// The event of that bit.
+const struct event *window_event(const struct window *w, unsigned bit);
 // Borrowed until the next one is asked for or an event leaves. Empty when the variant shows none of
 // these events; NULL without memory.
-struct rcbuf *window_run(struct window *w, const struct sink_variant *variant, uint64_t mask);
+struct rcbuf *window_run(struct window *w, const struct window_want *want);
 
 #endif

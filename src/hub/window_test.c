@@ -42,6 +42,11 @@ static void send_nothing(void *port, struct rcbuf *run)
 static const struct sink_variant odd = {.number = 0, .put = put_odd, .send = send_nothing};
 static const struct sink_variant data = {.number = 15, .put = put_data, .send = send_nothing};
 
+static struct rcbuf *run_of(struct window *w, const struct sink_variant *v, uint64_t mask)
+{
+    return window_run(w, &(struct window_want){.variant = v, .mask = mask});
+}
+
 static uint64_t add(struct window *w, uint64_t id, struct str text)
 {
     struct event_init init = {.id = id,
@@ -60,7 +65,7 @@ static uint64_t add(struct window *w, uint64_t id, struct str text)
 static void assert_run(struct window *w, const struct sink_variant *v, uint64_t mask,
                        const char *want)
 {
-    struct rcbuf *run = window_run(w, v, mask);
+    struct rcbuf *run = run_of(w, v, mask);
     assert_non_null(run);
     assert_int_equal(rcbuf_str(run).len, strlen(want));
     assert_memory_equal(rcbuf_str(run).p, want, strlen(want));
@@ -83,7 +88,7 @@ static void test_runs(void **state)
     assert_run(&w, &odd, 2, "");        // shown to nobody
     assert_int_equal(puts_done, 5);     // each once
     assert_run(&w, &data, 3, "dd");
-    assert_ptr_equal(window_run(&w, &data, 3), window_run(&w, &data, 3));
+    assert_ptr_equal(run_of(&w, &data, 3), run_of(&w, &data, 3));
     for (unsigned i = 0; i < 4; i++) {
         window_drop(&w);
     }
@@ -107,7 +112,7 @@ static void test_full(void **state)
         (void)add(&w, id, STR("d"));
     }
     assert_true(window_is_full(&w));
-    struct rcbuf *all = window_run(&w, &data, UINT64_MAX);
+    struct rcbuf *all = run_of(&w, &data, UINT64_MAX);
     assert_int_equal(rcbuf_str(all).len, WINDOW_EVENTS);
     while (!window_is_empty(&w)) {
         window_drop(&w);
@@ -181,7 +186,7 @@ static void test_no_memory(void **state)
     unsigned long failures = 0;
     for (struct rcbuf *run = NULL; !run;) {
         mem_fail_nth(++failures);
-        run = window_run(&w, &data, 3);
+        run = run_of(&w, &data, 3);
         mem_fail_nth(0);
     }
     assert_int_equal(failures, 4); // frames of the first, of the second, the run; then none
