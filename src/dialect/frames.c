@@ -239,8 +239,9 @@ void flat_put_tail(struct frames *f, const struct flat_log *how, struct str id,
     }
 }
 
-static struct str gap_text(const struct gap *gap, char *out, size_t size)
+struct str flat_gap_text(const struct gap *gap, char out[FLAT_GAP_TEXT])
 {
+    const size_t size = FLAT_GAP_TEXT;
     int len;
     if (gap->count) {
         len = snprintf(out, size, "%" PRIu64 " %s lost (%s).", gap->count,
@@ -255,14 +256,14 @@ static struct str gap_text(const struct gap *gap, char *out, size_t size)
 
 void flat_put_gap(struct frames *f, const struct flat_log *how, const struct flat_gap *g)
 {
-    char text[96];
+    char text[FLAT_GAP_TEXT];
     struct buf *b = frames_begin(f);
     buf_put(b, STR("{\"type\":\"log\""));
     if (g->id.p) {
         flat_put_text(b, how->id_field, g->id);
     }
     put_level(b, how, STR("warning"));
-    flat_put_text(b, "message", gap_text(g->gap, text, sizeof(text)));
+    flat_put_text(b, "message", flat_gap_text(g->gap, text));
     flat_put_time(b, "timestamp", g->wall_ms);
     put_name(b, "gap");
     gap_put_json(b, g->gap, g->epoch);

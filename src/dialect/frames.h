@@ -66,6 +66,9 @@ struct flat_gap {
     int64_t wall_ms;
 };
 void flat_put_gap(struct frames *f, const struct flat_log *how, const struct flat_gap *g);
+// What is said of one, to people.
+#define FLAT_GAP_TEXT 96
+struct str flat_gap_text(const struct gap *gap, char out[FLAT_GAP_TEXT]);
 // Any other event: its data with `type` and `id`.
 void flat_put_other(struct frames *f, const struct event *e, uint64_t epoch);
 
