@@ -21,12 +21,18 @@ struct rig_config {
     int (*authenticate)(void *ctx, struct http_request *req, void **ret_principal);
     void *authenticate_ctx;
     void (*principal_unref)(void *principal);
+    // For servers behind the routes: on the test's thread, before the first turn of the loop, and
+    // after the last connection is over. The loop may be turned there. NULL: none.
+    void (*on_start)(void *ctx, struct loop *loop, struct metrics *metrics);
+    void (*on_stop)(void *ctx);
+    void *ctx;
 };
 
 struct rig;
 struct rig *rig_start(const struct rig_config *cfg);
 void rig_stop(struct rig *r); // asserts that nothing is left
 int64_t rig_metric(const struct rig *r, enum metric which);
+int64_t rig_hits(const struct rig *r, enum limit_row limit);
 void rig_wait_metric(const struct rig *r, enum metric which, int64_t value);
 void rig_drain(struct rig *r, int ws_code); // httpd_drain on the server's thread
 

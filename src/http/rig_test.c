@@ -32,6 +32,8 @@ struct rig {
     struct mail mail;
     int drain_code;
     bool stopping;
+    void (*on_stop)(void *ctx);
+    void *ctx;
 };
 
 static void on_accept(struct accept_target *t, const struct accepted *a)
@@ -86,6 +88,11 @@ struct rig *rig_start(const struct rig_config *cfg)
                                                          .pause_ms = 20});
     assert_int_equal(acceptor_listen(r->acceptor, STR("127.0.0.1"), 0, &listener), 0);
     r->port = listener_port(listener);
+    r->on_stop = cfg->on_stop;
+    r->ctx = cfg->ctx;
+    if (cfg->on_start) {
+        cfg->on_start(cfg->ctx, r->loop, metrics_of(r->table, 0));
+    }
     assert_int_equal(pthread_create(&r->thread, NULL, serve, r), 0);
     return r;
 }
@@ -123,6 +130,9 @@ void rig_stop(struct rig *r)
         loop_turn(r->loop, 10);
     }
     assert_int_equal(httpd_connections(r->httpd), 0);
+    if (r->on_stop) {
+        r->on_stop(r->ctx);
+    }
     assert_int_equal(r->target.load, 0);
     assert_int_equal(rig_metric(r, METRIC_CONNECTIONS), 0);
     acceptor_free(r->acceptor);
@@ -137,6 +147,11 @@ void rig_stop(struct rig *r)
 int64_t rig_metric(const struct rig *r, enum metric which)
 {
     return metrics_sum(r->table, which);
+}
+
+int64_t rig_hits(const struct rig *r, enum limit_row limit)
+{
+    return metrics_hits(r->table, limit);
 }
 
 void rig_wait_metric(const struct rig *r, enum metric which, int64_t value)
