@@ -346,7 +346,7 @@ static void join_channel(struct native *n, const struct wmessage *m, struct str 
         wsession_out_of_memory(&n->base);
         return;
     }
-    struct session_subscribe sub = {.topics = names.topics, .count = 1};
+    struct session_subscribe sub = {.topics = names.topics, .count = 1, .spoke = true};
     if (session_is_on(n->base.session, names.topics[0]) ||
         !principal_may(session_principal(n->base.session), RIGHT_SUBSCRIBE, names.topics[0])) {
         return;

@@ -55,7 +55,9 @@ static void put_cursor(struct buf *b, uint64_t epoch, uint64_t id)
 
 static void put_event(struct buf *out, const struct event *e, uint64_t epoch, bool named)
 {
-    put_cursor(out, epoch, e->id);
+    if (!(e->flags & EVENT_RETAINED)) { // which says nothing of what came after it
+        put_cursor(out, epoch, e->id);
+    }
     if (named && !(e->flags & EVENT_CHANNEL)) {
         buf_put(out, STR("event: "));
         buf_put(out, e->type); // a letter, then letters, digits and _.:-

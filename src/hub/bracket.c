@@ -4,6 +4,7 @@
 //   NEW -> [OWNERS: whose the jobs are that only their owner may follow] -> [GAPS: what retention
 //   took since the cursor] -> [JOBS: jobs as of S] -> [TAILS: ends of their logs]
 //       -> OLD: the topics the session is on are read up to max(P, since, S); where that ends is C
+//       -> [LASTS: the last messages up to C of channels that keep theirs]
 //       -> OPEN: subscribed, gaps and snapshots are told -> EVENTS: missed events <= C ->
 //       caught_up, topics join
 //
@@ -51,6 +52,7 @@ struct bracket *bracket_try_new(const struct session_subscribe *sub, unsigned ta
     b->ref = sub->ref;
     b->tail_lines = tail_lines_max;
     b->leads = sub->leads;
+    b->spoke = sub->spoke;
     if (sub->tail_named && sub->tail_lines < b->tail_lines) {
         b->tail_lines = sub->tail_lines;
     }
@@ -80,7 +82,7 @@ void bracket_end_first(struct session *s)
     for (unsigned i = 0; i < b->count; i++) {
         job_unref(b->topics[i].job);
         read_req_free(b->topics[i].tail);
-        event_unref(b->topics[i].progress);
+        event_unref(b->topics[i].repeat);
     }
     session_ops(s)->bracket_done(s->sink, b->ref);
     arena_fini(&b->arena);
@@ -282,7 +284,8 @@ static unsigned bracket_looks(struct session *s, const struct event *e)
     const struct sink_family *family = session_variant(s)->family;
     unsigned looks = 0;
     for (unsigned i = 0; i < b->count; i++) {
-        looks |= missed_on(&b->topics[i], e) ? family->looks_of(b->topics[i].name) : 0;
+        bool by = missed_on(&b->topics[i], e) || b->topics[i].repeat == e;
+        looks |= by ? family->looks_of(b->topics[i].name) : 0;
     }
     return looks;
 }
@@ -303,14 +306,14 @@ static bool bracket_wants_unsent(struct session *s, const struct event *e)
     return bracket_wants(s, e) && !sent_already(s, e);
 }
 
-// The earliest repeated progress event that is still to come.
-static struct bracket_topic *next_progress(const struct bracket *b, uint64_t c)
+// The earliest repeated event that is still to come.
+static struct bracket_topic *next_repeat(const struct bracket *b, uint64_t c)
 {
     struct bracket_topic *first = NULL;
     for (unsigned i = 0; i < b->count; i++) {
         struct bracket_topic *t = &b->topics[i];
-        if (t->progress && !t->left && t->progress->id > b->position && t->progress->id <= c &&
-            (!first || t->progress->id < first->progress->id)) {
+        if (t->repeat && !t->left && t->repeat->id > b->position && t->repeat->id <= c &&
+            (!first || t->repeat->id < first->repeat->id)) {
             first = t;
         }
     }
@@ -326,16 +329,18 @@ static enum reading tell_events(struct session *s, struct bracket *b)
                                .in_bracket = !b->leads};
     uint64_t c = s->position;
     for (;;) {
-        struct bracket_topic *t = next_progress(b, c);
-        enum reading r = session_read(s, &missed, &b->position, t ? t->progress->id - 1 : c);
+        struct bracket_topic *t = next_repeat(b, c);
+        enum reading r = session_read(s, &missed, &b->position, t ? t->repeat->id - 1 : c);
         if (r != READING_DONE || !t) {
             return r;
         }
-        if (!sent_already(s, t->progress)) {
-            session_gather(s, &missed, t->progress);
+        if (!sent_already(s, t->repeat)) {
+            struct selection how = missed;
+            how.in_bracket = missed.in_bracket || (t->repeat->flags & EVENT_RETAINED);
+            session_gather(s, &how, t->repeat);
             session_send_gathered(s);
         }
-        b->position = t->progress->id;
+        b->position = t->repeat->id;
     }
 }
 
@@ -362,6 +367,9 @@ static uint64_t replay_start(const struct bracket *b, uint64_t c)
         const struct bracket_topic *t = &b->topics[i];
         if (joins(t) && t->replay && t->after < start) {
             start = t->after;
+        }
+        if (t->repeat && t->repeat->id - 1 < start) {
+            start = t->repeat->id - 1;
         }
     }
     return start;
@@ -398,6 +406,9 @@ static enum reading run_stage(struct session *s, struct bracket *b)
         break;
     case STAGE_OLD:
         r = session_read(s, &own, &s->position, b->target);
+        break;
+    case STAGE_LASTS:
+        r = bracket_ask_lasts(s, b);
         break;
     case STAGE_OPEN:
         open_bracket(s, b);

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/err.h"
 #include "hub/bracket_int.h"
+#include "hub/realm.h"
 #include "hub/topic.h"
 
 static void ask_read(struct session *s, struct read_req *r, void (*done)(struct read_req *r))
@@ -227,7 +228,7 @@ static void on_jobs(struct snapshot_req *r)
         if (needs_job(t)) {
             t->job = r->jobs[k];
             r->jobs[k++] = NULL;
-            t->progress = repeat_progress(s, t);
+            t->repeat = repeat_progress(s, t);
         }
     }
     if (r->visible > b->target) {
@@ -292,5 +293,71 @@ enum reading bracket_ask_tails(struct session *s, struct bracket *b)
         .last = j->last_line,
         .tail = true};
     ask_read(s, r, on_tail);
+    return READING_WAITS;
+}
+
+// Without a cursor nothing else is told of a channel; with one, its last message is among what was
+// missed or known already.
+static bool needs_last(const struct session *s, const struct bracket_topic *t)
+{
+    return joins(t) && !t->left && !s->bracket->since_text.p &&
+           realm_retains(s->fanout->realm, t->name);
+}
+
+// Only memory knows whom an event came from, which is enough for what was said just now.
+static bool is_own(const struct session *s, uint64_t id)
+{
+    struct memlog_reader r = {0};
+    bool own = false;
+    if (memlog_seek(s->fanout->realm->log, &r, id - 1)) {
+        const struct event *e = memlog_next(&r);
+        own = e && e->id == id && e->origin == s->id;
+    }
+    memlog_release(&r);
+    return own;
+}
+
+static void on_last(struct read_req *r)
+{
+    struct session *s = answered(r);
+    if (!s) {
+        return;
+    }
+    struct bracket *b = s->bracket;
+    const struct event *e = !r->err && r->page.count ? r->page.events[0] : NULL;
+    struct event *repeat = NULL;
+    if (e && !(b->spoke && is_own(s, e->id))) {
+        repeat = event_try_retain(e, &s->fanout->realm->key);
+        r->err = repeat ? 0 : -E_NO_MEMORY;
+    }
+    if (!r->err) { // else it is asked for again
+        b->topics[b->lasts_next++].repeat = repeat;
+    }
+    read_req_free(r);
+}
+
+enum reading bracket_ask_lasts(struct session *s, struct bracket *b)
+{
+    while (b->lasts_next < b->count && !needs_last(s, &b->topics[b->lasts_next])) {
+        b->lasts_next++;
+    }
+    if (b->lasts_next == b->count) {
+        return READING_DONE;
+    }
+    struct read_req *r = read_req_new(READ_PAGE);
+    struct str *topic = r ? arena_try_alloc(&r->arena, sizeof(*topic)) : NULL;
+    struct str name = topic ? arena_try_copy(&r->arena, b->topics[b->lasts_next].name) : STR_NONE;
+    if (!name.p) {
+        read_req_free(r);
+        return READING_AGAIN;
+    }
+    *topic = name;
+    r->query = (struct store_query){.topics = topic,
+                                    .topics_count = 1,
+                                    .backward = true,
+                                    .before = s->position + 1,
+                                    .count_max = 1,
+                                    .bytes_max = LIMIT_PAGE_BYTES};
+    ask_read(s, r, on_last);
     return READING_WAITS;
 }

@@ -15,6 +15,7 @@ enum bracket_stage {
     STAGE_JOBS,
     STAGE_TAILS,
     STAGE_OLD,
+    STAGE_LASTS,
     STAGE_OPEN,
     STAGE_EVENTS,
 };
@@ -31,7 +32,7 @@ struct bracket_topic {
     struct gap gap;
     struct job *job;
     struct read_req *tail;
-    struct event *progress; // its last, when it is to be repeated
+    struct event *repeat; // its last progress, or the last message of a channel that keeps it
 };
 
 struct bracket {
@@ -45,7 +46,8 @@ struct bracket {
     uint64_t since;
     unsigned tail_lines;
     uint64_t target, position;
-    unsigned tails_next;
+    unsigned tails_next, lasts_next;
+    bool spoke;
     unsigned count;
     struct bracket_topic *topics;
     struct str *replay_topics;
@@ -73,5 +75,6 @@ enum reading bracket_ask_owners(struct session *s, struct bracket *b);
 enum reading bracket_ask_gaps(struct session *s, struct bracket *b);
 enum reading bracket_ask_jobs(struct session *s, struct bracket *b);
 enum reading bracket_ask_tails(struct session *s, struct bracket *b);
+enum reading bracket_ask_lasts(struct session *s, struct bracket *b);
 
 #endif

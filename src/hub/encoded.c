@@ -61,7 +61,9 @@ static void remember(struct encoded *c, struct encoded_entry entry)
 void encoded_put(struct encoded *c, struct buf *out, const struct event *e,
                  const struct sink_variant *variant, const struct sink_encoding *how)
 {
-    struct encoded_entry *at = place_of(c, e->id, variant, how->in_bracket);
+    // What is retained looks different, but for its id.
+    bool once = e->flags & EVENT_RETAINED;
+    struct encoded_entry *at = once ? NULL : place_of(c, e->id, variant, how->in_bracket);
     if (at && at->id == e->id && at->variant == variant && at->in_bracket == how->in_bracket) {
         buf_put(out, rcbuf_str(at->frames));
         return;

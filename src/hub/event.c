@@ -183,6 +183,22 @@ bool event_has_topic(const struct event *e, struct str topic)
     return false;
 }
 
+struct event *event_try_retain(const struct event *e, const struct hash_key *key)
+{
+    ASSERT(e->kind == KIND_NONE);
+    struct event_init init = {.id = e->id,
+                              .wall_ms = e->wall_ms,
+                              .flags = e->flags | EVENT_RETAINED,
+                              .type = e->type,
+                              .data = e->data,
+                              .kind = KIND_NONE,
+                              .topics_count = e->topics_count};
+    for (unsigned i = 0; i < e->topics_count; i++) {
+        init.topics[i] = e->topics[i].name;
+    }
+    return event_try_new(&init, key);
+}
+
 // A job's event shows its job's topic, also when it is on the wide topics only.
 static void put_topic(struct buf *b, const struct event *e)
 {
@@ -225,6 +241,9 @@ void event_put_json(struct buf *b, const struct event *e, uint64_t epoch)
     if (channel) {
         buf_put(b, STR(",\"channel\":"));
         buf_put_json(b, channel_of(e));
+    }
+    if (e->flags & EVENT_RETAINED) {
+        buf_put(b, STR(",\"retained\":true"));
     }
     buf_putc(b, '}');
 }

@@ -21,9 +21,10 @@ const char *durability_name(enum durability d); // "memory", "process", "disk"
 int durability_parse(struct str s, enum durability *ret) MUST_CHECK;
 
 enum event_flag {
-    EVENT_MEMORY = 1,  // mere progress: never on disk or in history
-    EVENT_LOG = 2,     // lines of a job's log: stored in the job's log chunks
-    EVENT_CHANNEL = 4, // on a `channel:` topic: shown with "channel", data may be any JSON
+    EVENT_MEMORY = 1,   // mere progress: never on disk or in history
+    EVENT_LOG = 2,      // lines of a job's log: stored in the job's log chunks
+    EVENT_CHANNEL = 4,  // on a `channel:` topic: shown with "channel", data may be any JSON
+    EVENT_RETAINED = 8, // handed out once more to who comes later: shown with "retained"
 };
 
 struct event_topic {
@@ -74,9 +75,11 @@ struct event *event_ref(struct event *e);
 void event_unref(struct event *e);         // accepts NULL
 size_t event_bytes(const struct event *e); // memory it takes
 bool event_has_topic(const struct event *e, struct str topic);
+// A copy of an event with explicit topics, EVENT_RETAINED. NULL without memory.
+struct event *event_try_retain(const struct event *e, const struct hash_key *key) MUST_CHECK;
 
-// The event object, the same everywhere: {"type","id","timestamp","topic","data"} and "channel" on
-// channel messages.
+// The event object, the same everywhere: {"type","id","timestamp","topic","data"}, "channel" on
+// channel messages and "retained" on those handed out once more.
 void event_put_json(struct buf *b, const struct event *e, uint64_t epoch);
 
 #endif

@@ -53,6 +53,9 @@ static void say(struct peer *p, const char *word, uint64_t id)
 static void put(struct buf *out, const struct event *e, const struct sink_encoding *how)
 {
     buf_putf(out, how->in_bracket ? "[%llu]" : "<%llu>", (unsigned long long)e->id);
+    if (e->flags & EVENT_RETAINED) {
+        buf_putc(out, '!');
+    }
     if (str_is(e->type, "large")) {
         for (unsigned i = 0; i < 3000; i++) {
             buf_putc(out, '.');
@@ -511,6 +514,63 @@ static void test_leading_bracket(void **state)
     assert_string_equal(p->got, "sub+sub+<101:1><103:1><104:2><105:3>upupsub+sub+upup");
 }
 
+// --- retained ---
+
+// Answers the oldest question, which is for the newest event, with this one.
+static void answer_last(struct rig *r, uint64_t id, const char *topic)
+{
+    struct read_req *q = r->reads[0];
+    memmove(r->reads, r->reads + 1, --r->reads_count * sizeof(struct read_req *));
+    assert_true(q->query.backward && q->query.count_max == 1 && q->query.topics_count == 1);
+    assert_true(str_is(q->query.topics[0], topic));
+    if (id) {
+        assert_true(id < q->query.before);
+        q->page.events = mem_calloc(1, sizeof(struct event *));
+        q->page.events[0] = make(r, id, topic, NULL);
+        q->page.count = 1;
+    }
+    q->done(q);
+}
+
+static void test_retained(void **state)
+{
+    struct rig *r = *state;
+    const struct str kept[] = {STR("list"), STR("empty"), STR("other")};
+    r->realm.retained = kept;
+    r->realm.retained_count = 3;
+    struct peer *p = &r->peers[0];
+    p->session = session_new(r->fanout, r->principal, &variant, p);
+    assert_non_null(p->session);
+    session_set_port(p->session, p);
+    struct str topics[] = {STR("channel:list"), STR("a"), STR("channel:empty"),
+                           STR("channel:other"), STR("list")};
+    struct session_subscribe sub = {.topics = topics, .count = 5};
+    assert_int_equal(session_subscribe(p->session, &sub), 0);
+    run(r);
+    publish(r, 101, "a", "channel:list"); // behind the bracket's place: live
+    run(r);
+    answer_last(r, 90, "channel:list");
+    run(r);
+    r->reads[0]->err = -E_IO;
+    answer_last(r, 0, "channel:empty");
+    run(r);
+    answer_last(r, 0, "channel:empty"); // asked again
+    run(r);
+    answer_last(r, 80, "channel:other");
+    run(r);
+    assert_int_equal(r->reads_count, 0);
+    assert_string_equal(p->got, "subsubsubsubsub[80]![90]!upupupupup<101>");
+    p->len = 0;
+    struct str left = STR("channel:list");
+    assert_true(session_unsubscribe(p->session, left));
+    sub = (struct session_subscribe){
+        .topics = &left, .count = 1, .since = STR("0000000000000005-101")};
+    assert_int_equal(session_subscribe(p->session, &sub), 0);
+    run(r);
+    assert_int_equal(r->reads_count, 0); // what a cursor missed is not asked for as the last
+    assert_string_equal(p->got, "sub+up");
+}
+
 // --- behind ---
 
 static void test_held(void **state)
@@ -699,6 +759,7 @@ int main(void)
         TEST(test_looks),
         TEST(test_other_variant),
         TEST(test_leading_bracket),
+        TEST(test_retained),
         TEST(test_held),
         TEST(test_held_behind_bracket),
         TEST(test_runs_bounded),

@@ -20,6 +20,8 @@ struct realm {
     atomic_uint_fast64_t trimmed_max;  // highest id that retention has removed on any topic
     atomic_uint_fast64_t sessions;     // ids given to sessions so far
     const struct limits *limits;
+    const struct str *retained; // channels that hand their last message to who comes later
+    unsigned retained_count;
     struct memlog *log;
 };
 
@@ -28,11 +30,15 @@ struct realm_init {
     struct hash_key key;
     const struct memlog_limits *limits;
     const struct limits *table; // borrowed; NULL: the defaults
+    const struct str *retained; // borrowed: names of channels
+    unsigned retained_count;
 };
 void realm_init(struct realm *r, const struct realm_init *init);
 void realm_fini(struct realm *r);
 struct cursor realm_cursor(const struct realm *r, uint64_t id);
 // Of this epoch, and not above the reserved top?
 bool realm_cursor_known(struct realm *r, struct cursor c);
+// Is it the topic of a channel that keeps its last message?
+bool realm_retains(const struct realm *r, struct str topic);
 
 #endif

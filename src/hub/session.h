@@ -68,6 +68,7 @@ struct session_subscribe {
     // lie before.
     const uint64_t *after;
     bool leads; // it is on no topic before: the bracket's events move the client's cursor
+    bool spoke; // it joins by what it says itself, which is not retained for it
     void *ref;  // the dialect's; given back by bracket_done
 };
 // Opens one bracket for the topics, now or after the brackets before it. Refused topics (name,

@@ -190,10 +190,14 @@ struct store_jobs {
 };
 void store_jobs_fini(struct store_jobs *l);
 
+#define STORE_RETAINED_MAX 64
+
 // How long things are kept.
 struct store_policy {
-    int64_t retention_ms;   // events and ended jobs older than this go
-    uint64_t job_log_bytes; // log kept per attempt; the oldest chunks go first
+    int64_t retention_ms;       // events and ended jobs older than this go
+    uint64_t job_log_bytes;     // log kept per attempt; the oldest chunks go first
+    const struct str *retained; // channels whose last message stays, however old
+    unsigned retained_count;    // at most STORE_RETAINED_MAX
 };
 
 // --- the table ---

@@ -57,6 +57,7 @@ void config_init(struct config *c)
         .channels_default = {.items = {STR("chat"), STR("playqueue"), STR("system"),
                                        STR("progress")},
                              .count = 4},
+        .channels_retained = {.items = {STR("playqueue")}, .count = 1},
     };
 }
 

@@ -390,7 +390,9 @@ int engine_new(const struct engine_config *cfg, struct engine **ret, char fault[
                                                .visible = e->info.visible,
                                                .key = key,
                                                .limits = &memlog,
-                                               .table = cfg->limits});
+                                               .table = cfg->limits,
+                                               .retained = cfg->policy.retained,
+                                               .retained_count = cfg->policy.retained_count});
     e->sequencer = sequencer_new(&e->realm, &e->info, &sequencer_ops, e);
     actor_init(&e->sequencing, sequencing_tick, e);
     actor_init(&e->writing, NULL, e);

@@ -270,7 +270,9 @@ static int start_engine(struct server *s, unsigned workers)
     struct engine_config cfg = {
         .data_dir = dir,
         .policy = {.retention_ms = (int64_t)s->config.store_retention_hours * 3600000,
-                   .job_log_bytes = s->config.store_job_log_mb << 20},
+                   .job_log_bytes = s->config.store_job_log_mb << 20,
+                   .retained = s->config.channels_retained.items,
+                   .retained_count = s->config.channels_retained.count},
         .metrics = metrics_of(s->metrics, workers),
         .limits = &s->config.limits,
         .moved = on_moved,

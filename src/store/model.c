@@ -436,15 +436,33 @@ static void propose_for_rows(const struct model_state *st, struct store_task **l
     }
 }
 
+static void find_kept(const struct model_state *st, const struct store_policy *policy,
+                      struct model_task *t)
+{
+    char name[LIMIT_TOPIC_BYTES + 1];
+    for (unsigned i = 0; i < policy->retained_count; i++) {
+        int len = snprintf(name, sizeof(name), "channel:%.*s", STR_ARG(policy->retained[i]));
+        for (size_t k = st->events_count; k-- > 0;) {
+            if (event_has_topic(st->events[k], str_make(name, (size_t)len))) {
+                t->kept[t->kept_count++] = st->events[k]->id;
+                break;
+            }
+        }
+    }
+}
+
 static struct store_task *model_plan(struct store_reader *r, int64_t wall_ms,
                                      const struct store_policy *policy)
 {
     const struct model_state *st = &model_of(r->store)->now;
     struct store_task *list = NULL;
     int64_t cutoff_ms = wall_ms - policy->retention_ms;
+    struct model_task age = {.what = MODEL_TASK_AGE, .cutoff_ms = cutoff_ms};
+    find_kept(st, policy, &age);
     for (size_t i = 0; i < st->events_count && !list; i++) {
-        if (st->events[i]->wall_ms < cutoff_ms) {
-            (void)propose(&list, MODEL_TASK_AGE, cutoff_ms);
+        if (model_task_takes(&age, st->events[i])) {
+            age.base = propose(&list, MODEL_TASK_AGE, cutoff_ms)->base;
+            *CONTAINER_OF(list, struct model_task, base) = age;
         }
     }
     propose_for_rows(st, &list, cutoff_ms, policy->job_log_bytes);

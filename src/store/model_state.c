@@ -232,10 +232,19 @@ static void remove_job(struct removing *r, enum job_kind kind, struct str id)
     st->rows_count = kept;
 }
 
+bool model_task_takes(const struct model_task *t, const struct event *e)
+{
+    for (unsigned i = 0; i < t->kept_count; i++) {
+        if (t->kept[i] == e->id) {
+            return false;
+        }
+    }
+    return e->wall_ms < t->cutoff_ms;
+}
+
 static bool is_old(void *ctx, const struct event *e)
 {
-    const struct model_task *t = ctx;
-    return e->wall_ms < t->cutoff_ms;
+    return model_task_takes(ctx, e);
 }
 
 struct over_quota {

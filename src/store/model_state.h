@@ -47,8 +47,10 @@ enum model_task_what {
 struct model_task {
     struct store_task base;
     enum model_task_what what;
-    int64_t cutoff_ms; // all but QUOTA
-    uint64_t bytes;    // QUOTA
+    int64_t cutoff_ms;                 // all but QUOTA
+    uint64_t bytes;                    // QUOTA
+    uint64_t kept[STORE_RETAINED_MAX]; // AGE: events that stay
+    unsigned kept_count;
     enum job_kind kind;
     uint32_t attempt;
     char id[LIMIT_ID_BYTES + 1];
@@ -70,6 +72,9 @@ struct job *model_state_row(const struct model_state *st, enum job_kind kind, st
                             uint32_t attempt);
 bool model_state_is_log_of(const struct event *e, enum job_kind kind, struct str id,
                            uint32_t attempt);
+
+// Does a task of AGE remove the event?
+bool model_task_takes(const struct model_task *t, const struct event *e);
 
 struct model_batch *model_batch_new(const struct store_batch *b, const struct hash_key *key);
 void model_batch_free(struct model_batch *mb); // accepts NULL

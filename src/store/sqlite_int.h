@@ -60,10 +60,12 @@
     SQL(LOG_QUOTA, LOG_COLUMNS " WHERE c.ref=?1 AND c.attempt=?2 ORDER BY c.lastline LIMIT 8")     \
     SQL(LOG_DEL_LINES, "DELETE FROM logchunk WHERE ref=?1 AND attempt=?2 AND lastline<=?3")        \
     SQL(CHUNK_PUT, "INSERT INTO chunk(t,batch,first,last,ts,body) VALUES(?1,?2,?3,?4,?5,?6)")      \
-    SQL(CHUNK_OLDEST, "SELECT body FROM chunk WHERE rowid<=?1 ORDER BY rowid")                     \
+    SQL(CHUNK_BETWEEN, "SELECT body FROM chunk WHERE rowid<=?1 AND rowid>?2 ORDER BY rowid")       \
     SQL(CHUNK_OLD_UPTO,                                                                            \
-        "SELECT max(rowid) FROM (SELECT rowid,ts FROM chunk ORDER BY rowid LIMIT 16) WHERE ts<?1") \
-    SQL(CHUNK_DEL_UPTO, "DELETE FROM chunk WHERE rowid<=?1")                                       \
+        "SELECT rowid FROM (SELECT rowid,ts FROM chunk ORDER BY rowid LIMIT ?2) WHERE ts<?1 "      \
+        "ORDER BY rowid DESC")                                                                     \
+    SQL(CHUNK_LAST, "SELECT rowid FROM chunk WHERE t=?1 ORDER BY last DESC LIMIT 1")               \
+    SQL(CHUNK_DEL_BETWEEN, "DELETE FROM chunk WHERE rowid<=?1 AND rowid>?2")                       \
     SQL(IDEM_GET, "SELECT hash,expires,answer FROM idem WHERE scope=?1 AND key=?2 AND expires>?3") \
     SQL(IDEM_PUT,                                                                                  \
         "INSERT OR REPLACE INTO idem(scope,key,hash,expires,answer) VALUES(?1,?2,?3,?4,?5)")       \

@@ -2,6 +2,7 @@
 // The store on disk: what goes away, and the gap that is written in the same transaction for each
 // topic it was on. A reader proposes, a batch of the writer's carries out: a few rows at a time.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -13,6 +14,7 @@
 
 // Below this the write-ahead log is left alone.
 #define CHECKPOINT_BYTES (4 << 20)
+#define CHUNKS_AT_ONCE   16
 
 enum task_what {
     TASK_EVENTS,
@@ -32,6 +34,8 @@ struct task {
     int64_t wall_ms;
     enum job_kind kind;
     char id[LIMIT_ID_BYTES + 1];
+    int64_t *kept; // rows that stay, rising; owned, NULL: none
+    unsigned kept_count;
 };
 
 static struct task *task_of(struct store_task *t)
@@ -76,15 +80,86 @@ static void propose_by_age(struct db *db, struct store_task **list, int64_t cuto
     static const struct {
         enum statement oldest;
         enum task_what what;
-    } places[] = {{S_EVENT_OLDEST, TASK_EVENTS},
-                  {S_LOG_OLD_UPTO, TASK_LOGS},
-                  {S_CHUNK_OLD_UPTO, TASK_CHUNKS}};
+    } places[] = {{S_EVENT_OLDEST, TASK_EVENTS}, {S_LOG_OLD_UPTO, TASK_LOGS}};
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         int64_t upto = ask_int(db, places[i].oldest, cutoff_ms, 0);
         if (upto > 0) {
             (void)propose(list, places[i].what, upto);
         }
     }
+}
+
+static int by_number(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+// The rows that hold the last messages of channels that keep theirs, rising.
+static unsigned find_kept(struct db *db, const struct store_policy *policy,
+                          int64_t kept[STORE_RETAINED_MAX])
+{
+    char name[LIMIT_TOPIC_BYTES + 1];
+    unsigned count = 0;
+    ASSERT(policy->retained_count <= STORE_RETAINED_MAX);
+    for (unsigned i = 0; i < policy->retained_count; i++) {
+        int len = snprintf(name, sizeof(name), "channel:%.*s", STR_ARG(policy->retained[i]));
+        if (len >= (int)sizeof(name)) {
+            continue; // no topic has such a name
+        }
+        int64_t t = db_topic(db, str_make(name, (size_t)len));
+        int64_t row = t > 0 ? ask_int(db, S_CHUNK_LAST, t, 0) : 0;
+        if (row > 0) {
+            kept[count++] = row;
+        }
+    }
+    qsort(kept, count, sizeof(*kept), by_number);
+    return count;
+}
+
+static bool is_kept(const int64_t *kept, unsigned count, int64_t row)
+{
+    return bsearch(&row, kept, count, sizeof(*kept), by_number) != NULL;
+}
+
+// The newest of the oldest rows that is too old, and is not to stay; 0: there is none.
+static int64_t find_old_chunk(struct db *db, int64_t cutoff_ms, const int64_t *kept, unsigned count)
+{
+    sqlite3_stmt *s = db_use(db, S_CHUNK_OLD_UPTO);
+    int64_t upto = 0;
+    if (!s) {
+        return 0;
+    }
+    (void)sqlite3_bind_int64(s, 1, cutoff_ms);
+    (void)sqlite3_bind_int64(s, 2, CHUNKS_AT_ONCE + (int64_t)count);
+    while (!upto && sqlite3_step(s) == SQLITE_ROW) {
+        int64_t row = sqlite3_column_int64(s, 0);
+        upto = is_kept(kept, count, row) ? 0 : row;
+    }
+    db_done(s);
+    return upto;
+}
+
+static void propose_chunks(struct db *db, struct store_task **list, int64_t cutoff_ms,
+                           const struct store_policy *policy)
+{
+    int64_t kept[STORE_RETAINED_MAX];
+    unsigned count = find_kept(db, policy, kept);
+    int64_t upto = find_old_chunk(db, cutoff_ms, kept, count);
+    int64_t *own = upto && count ? mem_try_alloc(count * sizeof(*own)) : NULL;
+    if (!upto || (count && !own)) {
+        return;
+    }
+    struct task *t = propose(list, TASK_CHUNKS, upto);
+    if (!t) {
+        mem_free(own);
+        return;
+    }
+    if (count) {
+        memcpy(own, kept, count * sizeof(*own));
+    }
+    t->kept = own;
+    t->kept_count = count;
 }
 
 // The attempts that wrote last are the ones that may have written too much.
@@ -153,6 +228,7 @@ struct store_task *sqlite_plan(struct store_reader *r, int64_t wall_ms,
     struct store_task *list = NULL;
     int64_t cutoff_ms = wall_ms - policy->retention_ms;
     propose_by_age(db, &list, cutoff_ms);
+    propose_chunks(db, &list, cutoff_ms, policy);
     propose_quota(db, &list, policy->job_log_bytes);
     propose_jobs(db, &list, cutoff_ms);
     propose_expired(db, &list, wall_ms);
@@ -163,6 +239,7 @@ void sqlite_tasks_free(struct store_task *t)
 {
     while (t) {
         struct store_task *next = t->next;
+        mem_free(task_of(t)->kept);
         mem_free(task_of(t));
         t = next;
     }
@@ -332,6 +409,21 @@ static int run_remove_job(struct removing *r, enum job_kind kind, struct str id)
     return err ? err : del_by(db, S_JOB_DEL, ref);
 }
 
+// Between those that stay.
+static int run_chunks(struct removing *r, const struct task *t)
+{
+    int64_t after = 0;
+    int err = 0;
+    for (unsigned i = 0; i <= t->kept_count && after < t->upto && !err; i++) {
+        int64_t kept = i < t->kept_count && t->kept[i] <= t->upto ? t->kept[i] : t->upto + 1;
+        if (kept - 1 > after) {
+            err = remove_rows(r, S_CHUNK_BETWEEN, S_CHUNK_DEL_BETWEEN, NOTE_CHUNK, kept - 1, after);
+        }
+        after = kept;
+    }
+    return err;
+}
+
 // Unless something has happened to it since it was proposed.
 static int run_old_job(struct removing *r, const struct task *t)
 {
@@ -353,7 +445,7 @@ static int run_task(struct removing *r, const struct task *t)
     case TASK_LOGS:
         return remove_rows(r, S_LOG_OLDEST, S_LOG_DEL_UPTO, NOTE_LOG, t->upto, 0);
     case TASK_CHUNKS:
-        return remove_rows(r, S_CHUNK_OLDEST, S_CHUNK_DEL_UPTO, NOTE_CHUNK, t->upto, 0);
+        return run_chunks(r, t);
     case TASK_QUOTA:
         return run_quota(r, t);
     case TASK_JOB:

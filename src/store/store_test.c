@@ -621,6 +621,50 @@ static void test_old_goes(void **state)
     assert_true(c->info.trimmed_max >= old - 2 && c->info.trimmed_max <= old);
 }
 
+// Among others as old, in front of them and behind, and more of them than are looked at in one go.
+static void test_last_message_stays(void **state)
+{
+    struct contract *c = *state;
+    struct str names[20];
+    char texts[20][20], topic[40];
+    struct store_policy policy = {
+        .retention_ms = 60000, .job_log_bytes = UINT32_MAX, .retained = names};
+    for (unsigned i = 0; i < 20; i++) {
+        (void)snprintf(texts[i], sizeof(texts[i]), "list%u", i);
+        names[policy.retained_count++] = str_of(texts[i]);
+    }
+    contract_put(c, "channel:list7", "message", "\"before\"");
+    contract_commit(c);
+    for (unsigned i = 0; i < 20; i++) {
+        (void)snprintf(topic, sizeof(topic), "channel:list%u", i);
+        contract_put(c, topic, "message", "\"last\"");
+        contract_commit(c);
+        contract_put(c, "channel:chat", "message", "{}");
+        contract_commit(c);
+    }
+    uint64_t old = c->id;
+    c->wall_ms += 120000;
+    contract_upkeep(c, &policy);
+    struct store_page page;
+    contract_read(c, "channel:list0 channel:list7 channel:list19 channel:chat", 0, &page);
+    assert_int_equal(page.count, 3);
+    assert_true(str_is(page.events[1]->data, "\"last\""));
+    assert_int_equal(page.gaps_count, 2); // of list7 and chat
+    store_page_fini(&page);
+    contract_put(c, "channel:list7", "message", "\"later\"");
+    contract_commit(c);
+    contract_upkeep(c, &policy);
+    contract_read(c, "channel:list7", 0, &page);
+    assert_int_equal(page.count, 1);
+    assert_true(page.events[0]->id > old);
+    store_page_fini(&page);
+    policy.retained_count = 0;
+    contract_upkeep(c, &policy);
+    contract_read(c, "channel:list0 channel:list7", 0, &page);
+    assert_int_equal(page.count, 1);
+    store_page_fini(&page);
+}
+
 static void test_quota(void **state)
 {
     struct contract *c = *state;
@@ -798,6 +842,7 @@ int main(void)
         cmocka_unit_test(test_removed_jobs_leave_gaps),
         cmocka_unit_test(test_job_made_again_starts_empty),
         cmocka_unit_test(test_old_goes),
+        cmocka_unit_test(test_last_message_stays),
         cmocka_unit_test(test_quota),
         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_clean_mark_survives_power),
