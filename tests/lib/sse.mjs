@@ -70,6 +70,7 @@ export class SseClient {
 
   constructor(call, response, url) {
     this.call = call;
+    this.response = response;
     this.status = response.statusCode;
     this.headers = response.headers;
     this.inbox = new Inbox(url); // Of {id, event, data, json, retry}, and {comment}.
