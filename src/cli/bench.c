@@ -47,12 +47,14 @@ static const struct number {
     {"parallel", &cfg.parallel, 100, 1, 100000, 0},
     {"settle", &cfg.settle_s, 0, 0, 86400, 0},
     {"timeout", &cfg.timeout_s, 10, 1, 86400, 0},
+    {"inflate", &cfg.inflate, UINT_MAX - 1, 1, UINT_MAX - 1, 0},
     {"slow", &cfg.slow, 0, 0, 1000000, PUBLISHED_MODES},
 };
 
 static const struct opt table[] = {
     {"subscribe", OPT_TEXT, &cfg.subscribe, "URL",
-     "ws://, sse+http:// or poll+http://, or with TLS wss:// and so on"},
+     "ws://, sse+http://, poll+http://, socketio+ws:// or socketio+http:// (polling), with TLS "
+     "wss:// and so on"},
     {"ca", OPT_TEXT, &cfg.ca, "FILE",
      "certificates to trust (default: $CLAIRON_CA, else the system's)"},
     {"clients", OPT_UINT, &cfg.clients, "N", "subscribers (100)"},
@@ -64,6 +66,7 @@ static const struct opt table[] = {
     {"publish-item", OPT_TEXT, &cfg.publish_item, "TEXT", "each event in the %b of the body"},
     {"publishers", OPT_UINT, &cfg.publishers, "N", "connections that publish in turn (1)"},
     {"size", OPT_UINT, &cfg.size_bytes, "BYTES", "of an event's payload (512)"},
+    {"words", OPT_FLAG, &cfg.words, NULL, "payloads of words, which compress as events do"},
     {"burst", OPT_UINT, &cfg.burst, "N", "events at a time (1)"},
     {"rate", OPT_UINT, &cfg.rate, "N", "events, or connections, per second"},
     {"warmup", OPT_UINT, &cfg.warmup_s, "S", "seconds that are not measured (1)"},
@@ -75,6 +78,9 @@ static const struct opt table[] = {
     {"topic-prefix", OPT_TEXT, &cfg.topic_prefix, "TEXT", "of all their names (bench:)"},
     {"slow", OPT_UINT, &cfg.slow, "N", "subscribers that never read (0)"},
     {"slow-resume", OPT_FLAG, &cfg.slow_resume, NULL, "they read on at the end, to the last event"},
+    {"deflate", OPT_FLAG, &cfg.deflate, NULL,
+     "subscribers ask for compressed messages, and insist"},
+    {"inflate", OPT_UINT, &cfg.inflate, "N", "so many inflate them, the others count (all)"},
     {"spin", OPT_FLAG, &cfg.spin, NULL, "never sleep: waking the generator costs the server"},
     {"parallel", OPT_UINT, &cfg.parallel, "N", "connecting at the same time (100)"},
     {"settle", OPT_UINT, &cfg.settle_s, "S", "wait when all are ready (idle: 3, else 0)"},
@@ -97,7 +103,7 @@ static const struct opts opts = {
              "\n"
              "In texts and URLs: %t the first topic, %n the same without PREFIX:, %T all topics\n"
              "as JSON, %q as a query (topic=A&topic=B), %c the client's number, %p the payload,\n"
-             "%b a JSON array of the burst's events, %% a percent sign.\n"
+             "%b a JSON array of the burst's events, %s the event's number, %% a percent sign.\n"
              "\n"
              "Exit status: 0 all came up and got each event once and in order, 1 otherwise.\n"
              "docs/bench.md says more.",
@@ -215,6 +221,13 @@ static bool check_together(void)
     if (cfg.mode == LOAD_RATE && (uint64_t)cfg.rate * cfg.duration_s < cfg.burst) {
         return wrong("at --rate %u a burst of %u is not due within %u s", cfg.rate, cfg.burst,
                      cfg.duration_s);
+    }
+    if (cfg.inflate < cfg.clients && !cfg.deflate) {
+        return wrong("--inflate needs --deflate");
+    }
+    if (cfg.inflate < cfg.clients && (cfg.topics > 1 || cfg.slow > 0)) {
+        return wrong("who only counts can tell nothing of several topics or of --slow: leave out "
+                     "--inflate");
     }
     if (cfg.slow >= cfg.clients) {
         return wrong("--slow leaves no subscriber that reads");

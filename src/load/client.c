@@ -67,6 +67,9 @@ void client_ready(struct client *c)
     if (l->storm) {
         hist_add(&l->latency, (uint64_t)(l->now_ns - c->begun_ns));
     }
+    if (c->counts) {
+        peer_stop_inflating(&c->peer);
+    }
     if (c->slow) {
         c->peer.paused = true;
         pump_del(l, &c->peer.watch);
@@ -116,11 +119,37 @@ void client_marker(struct client *c, struct marker m)
     }
 }
 
+// One of those that count has got its next event, whichever that is.
+static void count_event(struct client *c)
+{
+    struct load *l = c->peer.load;
+    uint64_t seq = c->got;
+    if (seq >= l->seq_sent) {
+        l->result->unexpected++;
+        load_problem(l, "subscriber %u got more than was published", (unsigned)c->number);
+        return;
+    }
+    c->got++;
+    l->progress_ns = l->now_ns;
+    l->outstanding--;
+    l->deliveries++;
+    l->result->deliveries += seq >= l->seq_measured && seq < l->seq_measured_end;
+}
+
+static void on_unread(struct peer *p)
+{
+    count_event(CONTAINER_OF(p, struct client, peer));
+}
+
 static void on_message(struct peer *p, struct str text)
 {
     struct client *c = CONTAINER_OF(p, struct client, peer);
     struct load *l = p->load;
-    if (c->state == CLIENT_WAITING) {
+    if (c->socketio) {
+        if (!socketio_message(c, text) || c->state != CLIENT_READY) {
+            return;
+        }
+    } else if (c->state == CLIENT_WAITING) {
         if (memmem(text.p, text.len, l->ready, strlen(l->ready)) && --c->ready_left == 0) {
             client_ready(c);
         }
@@ -129,7 +158,11 @@ static void on_message(struct peer *p, struct str text)
     struct marker m;
     const char *at = text.p;
     while (marker_next(&at, text.p + text.len, &m)) {
-        client_marker(c, m);
+        if (p->unread) {
+            count_event(c);
+        } else {
+            client_marker(c, m);
+        }
     }
 }
 
@@ -139,6 +172,9 @@ static void on_opened(struct peer *p)
     struct load *l = p->load;
     static const uint8_t mask[4] = {0x51, 0x0e, 0x8b, 0x2c};
     struct template_values v = client_values(c);
+    if (c->socketio) {
+        return; // the server speaks first
+    }
     if (l->on_open[0]) {
         buf_clear(&l->payload);
         buf_clear(&l->text);
@@ -175,7 +211,7 @@ static bool ask(struct client *c)
 static void on_event(struct watch *w, uint32_t events)
 {
     static const struct peer_ops websocket = {
-        .opened = on_opened, .message = on_message, .lost = lost};
+        .opened = on_opened, .message = on_message, .unread = on_unread, .lost = lost};
     static const struct peer_ops http = {.take = take_http, .lost = lost};
     struct client *c = CONTAINER_OF(w, struct client, peer.watch);
     if (c->state == CLIENT_CONNECTING) {
@@ -206,9 +242,8 @@ void client_start(struct client *c, int64_t due_ns)
     c->begun_ns = due_ns;
     c->peer.watch.fn = on_event;
     l->connecting++;
-    if (l->sub.kind != TARGET_WS) {
-        c->http = http_client_new();
-    }
+    c->http = target_is_ws(&l->sub) ? NULL : http_client_new();
+    c->socketio = target_is_socketio(&l->sub) ? socketio_new() : NULL;
     if (!peer_connect(&c->peer, &l->sub, c->number)) {
         client_lost(c, errno == EADDRNOTAVAIL
                            ? "no local port is free (see net.ipv4.ip_local_port_range)"
@@ -220,5 +255,7 @@ void client_fini(struct client *c)
 {
     peer_close(&c->peer);
     http_client_free(c->http);
+    socketio_free(c->socketio);
     c->http = NULL;
+    c->socketio = NULL;
 }

@@ -36,6 +36,9 @@ bool http_client_ask(struct client *c)
     const struct http_client *h = c->http;
     struct template_values v = client_values(c);
     struct buf since;
+    if (c->socketio) {
+        return socketio_ask(c);
+    }
     buf_init(&since, 4 * CURSOR_MAX);
     if (h->cursor[0]) {
         buf_put(&since, strchr(l->sub.path, '?') ? STR("&since=") : STR("?since="));
@@ -79,15 +82,20 @@ static void take_cursor(struct http_client *h)
     }
 }
 
-static void take_piece(struct client *c, struct str piece)
+// False: the client is lost.
+static bool take_piece(struct client *c, struct str piece)
 {
     struct marker m;
     if (c->peer.load->sub.kind == TARGET_POLL) {
         keep_end(c->http, piece);
     }
+    if (c->socketio && !socketio_piece(c, piece)) {
+        return false;
+    }
     while (marker_stream_next(&c->http->markers, &piece, &m)) {
         client_marker(c, m);
     }
+    return true;
 }
 
 // A head has come. False: the client is lost.
@@ -101,7 +109,7 @@ static bool begin_body(struct client *c)
         client_lost(c, l->why);
         return false;
     }
-    if (l->sub.kind == TARGET_POLL) {
+    if (l->sub.kind != TARGET_SSE) {
         return true;
     }
     if (type.len < wanted.len || !str_eq_nocase(str_make(type.p, wanted.len), wanted)) {
@@ -124,6 +132,9 @@ static bool end_body(struct client *c)
         client_lost(c, "the stream ended");
         return false;
     }
+    if (c->socketio && !socketio_end(c)) {
+        return false;
+    }
     take_cursor(h);
     h->end_len = 0;
     h->answer.in_body = false;
@@ -138,7 +149,7 @@ static bool end_body(struct client *c)
     return true;
 }
 
-// Takes bytes from the front of *in. 0: the body is over.
+// Takes bytes from the front of *in. 0: the body is over; -E_CLOSED: the client is lost.
 static int take_body(struct client *c, struct str *in)
 {
     struct http1_body *body = &c->http->answer.body;
@@ -148,7 +159,9 @@ static int take_body(struct client *c, struct str *in)
         if (rc) {
             return rc;
         }
-        take_piece(c, piece);
+        if (!take_piece(c, piece)) {
+            return -E_CLOSED;
+        }
     }
     return 0;
 }
@@ -177,11 +190,10 @@ size_t http_client_take(struct client *c, const char *bytes, size_t len)
         if (rc == -E_AGAIN) {
             return len;
         }
-        if (rc) {
+        if (rc && rc != -E_CLOSED) {
             client_lost(c, "sent a broken body");
-            return 0;
         }
-        if (!end_body(c)) {
+        if (rc || !end_body(c)) {
             return 0;
         }
     }

@@ -5,6 +5,10 @@
 #include "base/err.h"
 #include "wire/ws_frame.h"
 
+#define FIN       0x80
+#define RSV1      0x40
+#define RSV2_RSV3 0x30
+
 int frame_next(const char **p, size_t *len, struct frame *ret)
 {
     if (*len < 2) {
@@ -12,8 +16,10 @@ int frame_next(const char **p, size_t *len, struct frame *ret)
     }
     const unsigned char *head = (const unsigned char *)*p;
     uint8_t op = head[0] & 0x0f;
-    if ((head[0] & 0x70) || (head[1] & 0x80) || (op > WS_OP_BINARY && op < WS_OP_CLOSE) ||
-        op > WS_OP_PONG) {
+    bool compressed = head[0] & RSV1;
+    bool message = op == WS_OP_TEXT || op == WS_OP_BINARY;
+    if ((head[0] & RSV2_RSV3) || (head[1] & 0x80) || (op > WS_OP_BINARY && op < WS_OP_CLOSE) ||
+        op > WS_OP_PONG || (compressed && !(message && head[0] & FIN))) {
         return -E_PROTOCOL;
     }
     uint64_t payload = head[1];
@@ -37,7 +43,8 @@ int frame_next(const char **p, size_t *len, struct frame *ret)
     if (*len < all) {
         return -E_AGAIN;
     }
-    *ret = (struct frame){.op = op, .payload = str_make(*p + 2 + more, (size_t)payload)};
+    *ret = (struct frame){
+        .op = op, .compressed = compressed, .payload = str_make(*p + 2 + more, (size_t)payload)};
     *p += all;
     *len -= all;
     return 0;

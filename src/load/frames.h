@@ -5,6 +5,7 @@
 #ifndef CLAIRON_LOAD_FRAMES_H
 #define CLAIRON_LOAD_FRAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +16,8 @@
 #define FRAME_MAX         (FRAME_PAYLOAD_MAX + 10)
 
 struct frame {
-    uint8_t op; // enum ws_opcode
+    uint8_t op;      // enum ws_opcode
+    bool compressed; // a whole message, by permessage-deflate
     struct str payload;
 };
 

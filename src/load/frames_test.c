@@ -74,7 +74,11 @@ static void test_refused(void **state)
         int rc;
     } rows[] = {
         {"\x81\x80", 2, -E_PROTOCOL},         // masked
-        {"\xc1\x00", 2, -E_PROTOCOL},         // a reserved bit
+        {"\xa1\x00", 2, -E_PROTOCOL},         // a reserved bit
+        {"\x91\x00", 2, -E_PROTOCOL},         // another
+        {"\xc9\x00", 2, -E_PROTOCOL},         // a compressed ping
+        {"\x41\x00", 2, -E_PROTOCOL},         // a piece of a compressed message
+        {"\xc0\x00", 2, -E_PROTOCOL},         // another
         {"\x83\x00", 2, -E_PROTOCOL},         // an opcode that is none
         {"\x8b\x00", 2, -E_PROTOCOL},         // another
         {"\x89\x7e\x00\x7e", 4, -E_PROTOCOL}, // a ping that is too long
@@ -91,11 +95,26 @@ static void test_refused(void **state)
     }
 }
 
+static void test_compressed(void **state)
+{
+    (void)state;
+    static const char bytes[] = "\xc1\x01z\x81\x01t";
+    const char *at = bytes;
+    size_t len = sizeof(bytes) - 1;
+    struct frame f;
+    assert_int_equal(frame_next(&at, &len, &f), 0);
+    assert_true(f.compressed && f.op == WS_OP_TEXT && str_is(f.payload, "z"));
+    assert_int_equal(frame_next(&at, &len, &f), 0);
+    assert_true(!f.compressed && f.op == WS_OP_TEXT && str_is(f.payload, "t"));
+    assert_int_equal(len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_compressed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,11 +73,8 @@ static void put_request(struct lane *n, struct str body, const struct template_v
         ws_put_frame(b, WS_OP_TEXT, body, mask);
         return;
     }
-    buf_put(b, STR("POST "));
-    template_put(b, t->path, v);
-    buf_putf(b, " HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n", t->host);
-    buf_putf(b, "Content-Length: %zu\r\n\r\n", body.len);
-    buf_put(b, body);
+    const struct target_body json = {.type = "application/json", .text = body};
+    target_put_post(b, t, v, &json);
 }
 
 // The events of a burst become one request when the body has a place for all, else one each.
@@ -95,7 +92,8 @@ static void put_burst(struct lane *n, uint64_t burst, int64_t due_ns)
         struct marker m = {.seq = burst * cfg->burst + i, .due_ns = due_ns};
         choice_event(&l->choice, m.seq, topics);
         buf_clear(&l->payload);
-        marker_put(&l->payload, m, cfg->size_bytes);
+        marker_put(&l->payload, m, cfg->size_bytes, cfg->words ? MARKER_FILL_WORDS : MARKER_FILL_X);
+        v.seq = m.seq;
         v.payload = buf_str(&l->payload);
         if (together) {
             buf_put(&l->events, i > 0 ? STR(",") : STR(""));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A load generator: many subscribers and a few publishers in one thread, against any hub that
-// speaks WebSocket, text/event-stream or long polling. It counts what came, twice, late and not at
-// all, and measures how long it took and what the server spent on it.
+// speaks WebSocket, text/event-stream, long polling or Socket.IO. It counts what came, twice, late
+// and not at all, and measures how long it took and what the server spent on it.
 #ifndef CLAIRON_LOAD_LOAD_H
 #define CLAIRON_LOAD_LOAD_H
 
@@ -33,12 +33,15 @@ struct load_config {
     unsigned topics, topics_per_client, topics_per_event, topics_extra;
     unsigned publishers;
     unsigned size_bytes;
+    bool words; // payloads of words, which compress as events do
     unsigned burst;
     unsigned rate; // events per second; connections per second in LOAD_CONNECT, 0: no limit
     unsigned warmup_s, duration_s, settle_s;
     unsigned timeout_s; // without any progress: what is still awaited is given up
     unsigned slow;
     bool slow_resume;
+    bool deflate;        // subscribers offer permessage-deflate and insist on it
+    unsigned inflate;    // so many inflate and check what they get, the others count their messages
     bool spin;           // never sleep: a core for the generator alone
     unsigned server_pid; // 0: unknown
     int server_core;     // -1: unknown
@@ -66,6 +69,7 @@ struct load_result {
     uint64_t publish_errors;
     double seconds;         // of the measured span
     uint64_t deliveries_in; // within it
+    uint64_t bytes_in_span; // came to the generator within it
     double core_s;          // CPU time of the server's core within it, -1: not known
     double process_s;       // CPU time of the server, -1: not known
     double own_s;           // CPU time of the generator

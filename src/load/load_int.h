@@ -12,14 +12,17 @@
 #include "base/buf.h"
 #include "base/compiler.h"
 #include "load/choice.h"
+#include "load/deflate.h"
 #include "load/frames.h"
 #include "load/hist.h"
 #include "load/ledger.h"
 #include "load/load.h"
 #include "load/marker.h"
 #include "load/meter.h"
+#include "load/packets.h"
 #include "load/target.h"
 #include "wire/http1.h"
+#include "wire/ws_deflate.h"
 #include "wire/ws_handshake.h"
 
 #define LOAD_READ_BYTES 65536
@@ -49,10 +52,14 @@ struct peer {
     struct load *load;
     char *rest; // bytes that were not used up
     uint32_t rest_len, rest_cap;
-    bool paused;          // is not read from
-    bool shaken;          // the handshake of TLS is done
-    struct tls_conn *tls; // NULL: none
-    bool upgraded;        // the answer to the handshake has come
+    bool paused;                  // is not read from
+    bool shaken;                  // the handshake of TLS is done
+    struct tls_conn *tls;         // NULL: none
+    bool upgraded;                // the answer to the handshake has come
+    bool offered;                 // compression, by us
+    bool deflate;                 // and it agreed to compression
+    bool unread;                  // compressed messages are not inflated any more
+    struct ws_inflater *inflater; // NULL: that of all, as nothing is kept between messages
 };
 
 struct peer_ops {
@@ -62,6 +69,8 @@ struct peer_ops {
     // Of a WebSocket: it is open, and a message or a piece of one has come. They may close it.
     void (*opened)(struct peer *p);
     void (*message)(struct peer *p, struct str text);
+    // A compressed message has come that is not to be inflated.
+    void (*unread)(struct peer *p);
     // The connection can't be used any more: closes it.
     void (*lost)(struct peer *p, const char *why);
 };
@@ -76,9 +85,11 @@ int peer_connected(struct peer *p);
 void peer_read(struct peer *p, const struct peer_ops *ops, bool ended);
 // Sends all of it or fails: for what is small.
 bool peer_send(struct peer *p, struct str bytes);
-// Sends the request that opens a WebSocket.
+// Sends the request that opens a WebSocket; a subscriber offers compression if it is to.
 bool peer_ask_upgrade(struct peer *p, const struct target *t,
                       const struct template_values *v) MUST_CHECK;
+// From now on compressed messages are only counted.
+void peer_stop_inflating(struct peer *p);
 // With TLS: puts bytes into the form in which they are sent.
 bool peer_seal(struct peer *p, struct buf *bytes) MUST_CHECK;
 void peer_close(struct peer *p); // idempotent
@@ -106,17 +117,20 @@ enum client_state {
 };
 
 struct http_client; // what a subscriber over HTTP has in addition (client_http.c)
+struct socketio;    // and one that speaks Socket.IO (client_socketio.c)
 
 struct client {
     struct peer peer;
     uint32_t number;
     uint8_t state;
     bool slow;
-    uint32_t ready_left;      // messages that must still come
-    uint64_t got;             // events, of a slow one
-    uint64_t wanted;          // of a slow one that reads on
-    int64_t begun_ns;         // when it was due to connect
-    struct http_client *http; // NULL: a WebSocket
+    bool counts;               // its messages, when it is ready, and does not read them
+    uint32_t ready_left;       // messages that must still come
+    uint64_t got;              // events, of a slow one or one that counts
+    uint64_t wanted;           // of a slow one that reads on
+    int64_t begun_ns;          // when it was due to connect
+    struct http_client *http;  // NULL: a WebSocket
+    struct socketio *socketio; // NULL: it speaks something else
 };
 
 void client_start(struct client *c, int64_t due_ns);
@@ -134,6 +148,16 @@ void http_client_free(struct http_client *h);
 bool http_client_ask(struct client *c) MUST_CHECK;
 // Takes the bytes of a stream or of polled answers, as peer_ops.take.
 size_t http_client_take(struct client *c, const char *bytes, size_t len);
+
+struct socketio *socketio_new(void);
+void socketio_free(struct socketio *s); // accepts NULL
+// A message of a WebSocket, and what there is to say to it. Here and below false: the client is
+// lost.
+bool socketio_message(struct client *c, struct str text);
+// Of polling: sends the next request; a piece of an answer has come; an answer is over.
+bool socketio_ask(struct client *c) MUST_CHECK;
+bool socketio_piece(struct client *c, struct str piece);
+bool socketio_end(struct client *c);
 
 // ---- Publishers (lane.c).
 
@@ -173,6 +197,8 @@ struct load {
     unsigned interrupts;
     int64_t now_ns; // as of the last read
     char *memory;   // room for a rest, then for what is read, then for what that was under TLS
+    struct ws_inflater *inflater; // for all who keep nothing between messages
+    struct buf inflated;
 
     struct client *clients;
     struct ledger *ledgers; // one for each client and publisher

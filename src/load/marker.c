@@ -2,11 +2,33 @@
 // The marker of a published payload.
 #include "load/marker.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 
-void marker_put(struct buf *b, struct marker m, size_t size)
+// What follows a marker, cut off where it must end.
+static void fill_words(char *to, size_t len, uint64_t seq)
+{
+    static const char *const words[] = {
+        "compiling", "module",  "linking",  "target", "container", "checking", "resolved",
+        "package",   "fetched", "layer",    "copied", "installed", "version",  "started",
+        "service",   "warning", "upstream", "cached", "artifact",  "verified", "migrating",
+        "schema",    "replica", "endpoint", "tests",  "passed",    "index",    "removed",
+        "volume",    "digest",  "queued",   "worker"};
+    uint64_t state = seq * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    for (size_t at = 0; at < len;) {
+        char word[32];
+        state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        const char *text = words[state >> 59];
+        int n = snprintf(word, sizeof(word), "%s %u ", text, (unsigned)(state >> 40) % 1000);
+        size_t take = len - at < (size_t)n ? len - at : (size_t)n;
+        memcpy(to + at, word, take);
+        at += take;
+    }
+}
+
+void marker_put(struct buf *b, struct marker m, size_t size, enum marker_fill fill)
 {
     size_t from = b->len;
     buf_putf(b, "#S.%llu.%lld.", (unsigned long long)m.seq, (long long)m.due_ns);
@@ -15,10 +37,15 @@ void marker_put(struct buf *b, struct marker m, size_t size)
         return;
     }
     char *pad = buf_reserve(b, size - len);
-    if (pad) {
-        memset(pad, 'x', size - len);
-        buf_commit(b, size - len);
+    if (!pad) {
+        return;
     }
+    if (fill == MARKER_FILL_WORDS) {
+        fill_words(pad, size - len, m.seq);
+    } else {
+        memset(pad, 'x', size - len);
+    }
+    buf_commit(b, size - len);
 }
 
 // Digits up to a dot. 1: taken, *p is behind the dot; 0: cut off by the end; -1: something else.

@@ -18,8 +18,14 @@ struct marker {
     int64_t due_ns;
 };
 
-// Appends a payload of `size` bytes, or of the marker's own length if that is more.
-void marker_put(struct buf *b, struct marker m, size_t size);
+enum marker_fill {
+    MARKER_FILL_X,     // one letter again and again
+    MARKER_FILL_WORDS, // words as logs have them, others for each event: no easier to compress
+};
+
+// Appends a payload of `size` bytes, or of the marker's own length if that is more. Of letters,
+// digits and what needs no escape in JSON.
+void marker_put(struct buf *b, struct marker m, size_t size, enum marker_fill fill);
 
 // Finds the next whole marker in *p..end. True: *p is behind it. False: *p is where a marker begins
 // that is not whole yet, or `end`.

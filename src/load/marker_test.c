@@ -16,15 +16,37 @@ static void test_put(void **state)
     (void)state;
     struct buf b;
     buf_init(&b, 1000);
-    marker_put(&b, (struct marker){7, 1234}, 14);
+    marker_put(&b, (struct marker){7, 1234}, 14, MARKER_FILL_X);
     assert_true(str_is(buf_str(&b), "#S.7.1234.xxxx"));
     buf_clear(&b);
-    marker_put(&b, (struct marker){7, 1234}, 3);
+    marker_put(&b, (struct marker){7, 1234}, 3, MARKER_FILL_X);
     assert_true(str_is(buf_str(&b), "#S.7.1234."));
     buf_clear(&b);
-    marker_put(&b, (struct marker){UINT64_C(9999999999999999999), INT64_MAX}, 1);
+    marker_put(&b, (struct marker){UINT64_C(9999999999999999999), INT64_MAX}, 1, MARKER_FILL_X);
     assert_in_range(b.len, 1, MARKER_MAX);
     buf_fini(&b);
+}
+
+// The same for an event each time, another for another, and never what JSON or a marker would mind.
+static void test_words(void **state)
+{
+    (void)state;
+    struct buf first, second;
+    buf_init(&first, 1000);
+    buf_init(&second, 1000);
+    marker_put(&first, (struct marker){7, 1234}, 200, MARKER_FILL_WORDS);
+    marker_put(&second, (struct marker){7, 1234}, 200, MARKER_FILL_WORDS);
+    assert_int_equal(first.len, 200);
+    assert_memory_equal(first.p, second.p, 200);
+    buf_clear(&second);
+    marker_put(&second, (struct marker){8, 1234}, 200, MARKER_FILL_WORDS);
+    assert_memory_not_equal(first.p, second.p, 200);
+    for (size_t i = strlen("#S.7.1234."); i < first.len; i++) {
+        char c = first.p[i];
+        assert_true(c == ' ' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'));
+    }
+    buf_fini(&first);
+    buf_fini(&second);
 }
 
 static const struct {
@@ -110,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put),
+        cmocka_unit_test(test_words),
         cmocka_unit_test(test_next),
         cmocka_unit_test(test_stream),
     };

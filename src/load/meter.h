@@ -14,7 +14,7 @@ struct meter {
     int64_t next_sample_ns;
     // When the measured span began.
     int64_t from_ns, core_ticks, process_ticks, own_ns;
-    uint64_t from_deliveries;
+    uint64_t from_deliveries, from_bytes;
 };
 
 // Busy time of one core: user, nice, system, irq, softirq. In ticks of the system.

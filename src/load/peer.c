@@ -133,14 +133,52 @@ bool peer_send(struct peer *p, struct str bytes)
 bool peer_ask_upgrade(struct peer *p, const struct target *t, const struct template_values *v)
 {
     struct load *l = p->load;
-    char fields[160];
+    p->offered = l->cfg->deflate && t == &l->sub;
+    char fields[256];
+    struct str more = STR("");
     snprintf(fields, sizeof(fields),
              "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: %s\r\n"
-             "Sec-WebSocket-Key: %s\r\n",
-             WS_VERSION, l->key);
+             "Sec-WebSocket-Key: %s\r\n%s",
+             WS_VERSION, l->key,
+             p->offered ? "Sec-WebSocket-Extensions: " DEFLATE_OFFER "\r\n" : "");
+    if (t->kind == TARGET_SOCKETIO) {
+        more = strchr(t->path, '?') ? STR("&EIO=4&transport=websocket")
+                                    : STR("?EIO=4&transport=websocket");
+    }
     buf_clear(&l->text);
-    target_put_get(&l->text, t, v, STR(""), str_of(fields));
+    target_put_get(&l->text, t, v, more, str_of(fields));
     return peer_send(p, buf_str(&l->text));
+}
+
+// What the server says of compression.
+static int take_extensions(struct peer *p)
+{
+    struct load *l = p->load;
+    struct deflate_answer answer;
+    if (deflate_read_answer(&l->response.head, &answer) || (answer.agreed && !p->offered)) {
+        snprintf(l->why, sizeof(l->why), "no WebSocket: an extension nobody offered");
+        return -E_PROTOCOL;
+    }
+    if (p->offered && !answer.agreed) {
+        snprintf(l->why, sizeof(l->why), "the server does not compress");
+        return -E_PROTOCOL;
+    }
+    p->deflate = answer.agreed;
+    if (answer.takeover) {
+        p->inflater = ws_inflater_try_new(WS_DEFLATE_BITS_MAX, true);
+    }
+    if (answer.takeover && !p->inflater) {
+        snprintf(l->why, sizeof(l->why), "no memory for inflating");
+        return -E_NO_MEMORY;
+    }
+    return 0;
+}
+
+void peer_stop_inflating(struct peer *p)
+{
+    p->unread = true;
+    ws_inflater_free(p->inflater);
+    p->inflater = NULL;
 }
 
 // The answer to it. 0: *ret_used is the length of its head. -E_AGAIN: it is not whole.
@@ -159,11 +197,11 @@ static int take_upgrade(struct peer *p, struct str bytes, size_t *ret_used)
         answer_status(l);
         return -E_PROTOCOL;
     }
-    if (ws_client_check(&l->response, str_of(l->key), STR_NONE, &protocol, &why)) {
+    if (ws_client_check_extended(&l->response, str_of(l->key), STR_NONE, &protocol, &why)) {
         snprintf(l->why, sizeof(l->why), "no WebSocket: %s", why);
         return -E_PROTOCOL;
     }
-    return 0;
+    return take_extensions(p);
 }
 
 static void pong(struct peer *p, struct str payload)
@@ -195,6 +233,25 @@ static bool take_control(struct peer *p, const struct frame *f)
     return false;
 }
 
+static void take_compressed(struct peer *p, const struct peer_ops *ops, struct str payload)
+{
+    struct load *l = p->load;
+    if (!p->deflate) {
+        ops->lost(p, "compresses what was not agreed");
+        return;
+    }
+    if (p->unread) {
+        ops->unread(p);
+        return;
+    }
+    buf_clear(&l->inflated);
+    if (ws_inflate(p->inflater ? p->inflater : l->inflater, payload, true, &l->inflated)) {
+        ops->lost(p, "sent what can't be inflated");
+        return;
+    }
+    ops->message(p, buf_str(&l->inflated));
+}
+
 static size_t take_frames(struct peer *p, const struct peer_ops *ops, struct str bytes)
 {
     const char *at = bytes.p;
@@ -208,6 +265,8 @@ static size_t take_frames(struct peer *p, const struct peer_ops *ops, struct str
         if (rc) {
             ops->lost(p, rc == -E_TOO_LARGE ? "sent a frame of more than 1 MiB"
                                             : "sent what is no WebSocket frame");
+        } else if (f.compressed) {
+            take_compressed(p, ops, f.payload);
         } else if (f.op < WS_OP_CLOSE) {
             ops->message(p, f.payload);
         } else if (!take_control(p, &f)) {
@@ -324,6 +383,8 @@ void peer_close(struct peer *p)
     }
     tls_conn_free(p->tls);
     p->tls = NULL;
+    ws_inflater_free(p->inflater);
+    p->inflater = NULL;
     mem_free(p->rest);
     p->rest = NULL;
     p->rest_len = p->rest_cap = 0;

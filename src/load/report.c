@@ -13,7 +13,7 @@ static const char *const modes[] = {[LOAD_SERIAL] = "serial",
 struct derived {
     double events_per_s, deliveries_per_s, connections_per_s;
     double core_share, own_share;
-    double us_per_delivery, us_per_connection;
+    double us_per_delivery, us_per_connection, bytes_per_delivery;
     double rss_per_client, kernel_per_client;
 };
 
@@ -39,6 +39,7 @@ static struct derived derive(const struct load_config *cfg, const struct load_re
         .own_share = per(r->own_s, r->seconds),
         .us_per_delivery = per(cpu_s * 1e6, (double)r->deliveries_in),
         .us_per_connection = storm ? per(cpu_s * 1e6, r->ready) : -1,
+        .bytes_per_delivery = per((double)r->bytes_in_span, (double)r->deliveries_in),
         .rss_per_client = grown(r->before.rss, r->at_ready.rss, r->ready),
         .kernel_per_client = grown(r->before.kernel_tcp, r->at_ready.kernel_tcp, r->ready),
     };
@@ -170,6 +171,7 @@ void load_put_json(struct buf *b, const struct load_config *cfg, const struct lo
     put_real(b, "generator_share", d.own_share);
     put_json_latency(b, &r->latency);
     put_count(b, "bytes_in", r->bytes_in);
+    put_real(b, "bytes_per_delivery", d.bytes_per_delivery);
     put_json_memory(b, r);
     buf_put(b, STR("}\n"));
 }
@@ -224,6 +226,9 @@ static void put_table_cpu(struct buf *b, const struct load_result *r, const stru
     const char *whose = r->core_s >= 0 ? "of the core" : "of the process";
     if (d->us_per_delivery >= 0) {
         line(b, "a delivery", "%.3f us %s", d->us_per_delivery, whose);
+    }
+    if (d->bytes_per_delivery >= 0) {
+        line(b, "its bytes", "%.1f on the wire", d->bytes_per_delivery);
     }
     if (d->us_per_connection >= 0) {
         line(b, "a connection", "%.1f us %s", d->us_per_connection, whose);

@@ -20,6 +20,7 @@
 
 #define CLAIRON_ON_OPEN "{\"type\":\"subscribe\",\"topics\":%T}"
 #define CLAIRON_READY   "caught_up"
+#define SOCKETIO_OPEN   "[\"subscribe\",\"%t\"]"
 #define CLAIRON_PATH    "/api/v1/publish"
 #define CLAIRON_BODY    "{\"events\":%b}"
 #define CLAIRON_ITEM    "{\"topics\":%T,\"type\":\"BENCH\",\"data\":{\"p\":\"%p\"}}"
@@ -75,6 +76,7 @@ void load_measure_begin(struct load *l)
     m->process_ticks = meter_process_ticks(m->pid);
     m->own_ns = meter_own_ns() - l->spun_ns;
     m->from_deliveries = l->deliveries;
+    m->from_bytes = l->result->bytes_in;
 }
 
 void load_measure_end(struct load *l)
@@ -92,6 +94,7 @@ void load_measure_end(struct load *l)
     r->process_s = process < 0 ? -1 : meter_seconds(process - m->process_ticks);
     r->own_s = (double)(meter_own_ns() - l->spun_ns - m->own_ns) / 1e9;
     r->deliveries_in = l->deliveries - m->from_deliveries;
+    r->bytes_in_span = r->bytes_in - m->from_bytes;
 }
 
 static void take_latency(struct load *l)
@@ -134,7 +137,10 @@ static int parse_target(struct load *l, const char *option, const char *url, str
     bool subscribes = ret == &l->sub;
     if (subscribes ? ret->kind == TARGET_HTTP : ret->kind > TARGET_HTTP) {
         load_problem(l, "--%s takes %s, not %s", option,
-                     subscribes ? "ws://, sse+http:// and poll+http://" : "http:// and ws://", url);
+                     subscribes ? "ws://, sse+http://, poll+http://, socketio+ws:// and "
+                                  "socketio+http://"
+                                : "http:// and ws://",
+                     url);
         return -E_BAD_REQUEST;
     }
     return target_is_secure(ret) ? secure(l, ret) : 0;
@@ -169,11 +175,19 @@ static int fill_in(struct load *l)
     }
     bool ws = l->sub.kind == TARGET_WS;
     bool native = target_is_native(&l->sub);
-    if (!ws && (cfg->on_open || cfg->ready)) {
+    bool socketio = target_is_socketio(&l->sub);
+    if ((!ws && !socketio && cfg->on_open) || (!ws && cfg->ready)) {
         load_problem(l, "--on-open and --ready are for ws://");
         return -E_BAD_REQUEST;
     }
-    l->on_open = cfg->on_open ? cfg->on_open : native ? CLAIRON_ON_OPEN : "";
+    if (!ws && cfg->deflate) {
+        load_problem(l, "--deflate is for ws://");
+        return -E_BAD_REQUEST;
+    }
+    l->on_open = cfg->on_open ? cfg->on_open
+                 : native     ? CLAIRON_ON_OPEN
+                 : socketio   ? SOCKETIO_OPEN
+                              : "";
     l->ready = cfg->ready ? cfg->ready : native && !cfg->on_open ? CLAIRON_READY : "";
     if (!cfg->publish) {
         return 0;
@@ -216,6 +230,16 @@ static int check_server(struct load *l)
     return 0;
 }
 
+static int make_inflater(struct load *l)
+{
+    l->inflater = ws_inflater_try_new(WS_DEFLATE_BITS_MAX, false);
+    if (!l->inflater) {
+        load_problem(l, "no memory for inflating");
+        return -E_BAD_REQUEST;
+    }
+    return 0;
+}
+
 static void on_interrupt(struct watch *w, uint32_t events)
 {
     struct load *l = CONTAINER_OF(w, struct load, interrupt);
@@ -225,6 +249,12 @@ static void on_interrupt(struct watch *w, uint32_t events)
         l->interrupts++;
         l->result->cut_short = true;
     }
+}
+
+// Is this one of `few`, spread over all?
+static bool is_one_of(unsigned i, unsigned few, unsigned all)
+{
+    return (uint64_t)i * few / all != (uint64_t)(i + 1) * few / all;
 }
 
 static void set_up(struct load *l)
@@ -238,6 +268,7 @@ static void set_up(struct load *l)
     buf_init(&l->payload, SIZE_MAX / 2);
     buf_init(&l->events, SIZE_MAX / 2);
     buf_init(&l->text, SIZE_MAX / 2);
+    buf_init(&l->inflated, FRAME_PAYLOAD_MAX);
     choice_init(&l->choice, cfg->topics, cfg->clients, cfg->topics_per_client,
                 cfg->topics_per_event);
     l->ledgers = mem_calloc((size_t)cfg->clients * cfg->publishers, sizeof(*l->ledgers));
@@ -245,9 +276,8 @@ static void set_up(struct load *l)
     for (unsigned i = 0; i < cfg->clients; i++) {
         l->clients[i].peer = (struct peer){.watch.fd = -1, .load = l};
         l->clients[i].number = i;
-        // Spread over all: every clients/slow-th.
-        l->clients[i].slow =
-            (uint64_t)i * cfg->slow / cfg->clients != (uint64_t)(i + 1) * cfg->slow / cfg->clients;
+        l->clients[i].slow = is_one_of(i, cfg->slow, cfg->clients);
+        l->clients[i].counts = cfg->deflate && !is_one_of(i, cfg->inflate, cfg->clients);
     }
     l->lanes = mem_calloc(cfg->publishers, sizeof(*l->lanes));
     for (unsigned i = 0; i < cfg->publishers; i++) {
@@ -281,6 +311,8 @@ static void tear_down(struct load *l)
     buf_fini(&l->payload);
     buf_fini(&l->events);
     buf_fini(&l->text);
+    buf_fini(&l->inflated);
+    ws_inflater_free(l->inflater);
     target_fini(&l->sub);
     target_fini(&l->pub);
     if (l->epoll_fd >= 0) {
@@ -365,6 +397,9 @@ int load_run(const struct load_config *cfg, struct load_result *ret)
     }
     if (rc == 0) {
         rc = check_server(l);
+    }
+    if (rc == 0 && cfg->deflate) {
+        rc = make_inflater(l);
     }
     if (rc == 0) {
         set_up(l);

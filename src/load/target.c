@@ -23,10 +23,18 @@ static const struct {
     enum target_kind kind;
     bool secure;
 } kinds[] = {
-    {"ws", TARGET_WS, false},          {"wss", TARGET_WS, true},
-    {"http", TARGET_HTTP, false},      {"https", TARGET_HTTP, true},
-    {"sse+http", TARGET_SSE, false},   {"sse+https", TARGET_SSE, true},
-    {"poll+http", TARGET_POLL, false}, {"poll+https", TARGET_POLL, true},
+    {"ws", TARGET_WS, false},
+    {"wss", TARGET_WS, true},
+    {"http", TARGET_HTTP, false},
+    {"https", TARGET_HTTP, true},
+    {"sse+http", TARGET_SSE, false},
+    {"sse+https", TARGET_SSE, true},
+    {"poll+http", TARGET_POLL, false},
+    {"poll+https", TARGET_POLL, true},
+    {"socketio+ws", TARGET_SOCKETIO, false},
+    {"socketio+wss", TARGET_SOCKETIO, true},
+    {"socketio+http", TARGET_SOCKETIO_POLL, false},
+    {"socketio+https", TARGET_SOCKETIO_POLL, true},
 };
 
 static int look_up(const struct url_host *host, bool secure, struct target *t)
@@ -63,7 +71,9 @@ int target_parse(struct str url, struct target *ret, const char **ret_why)
         i++;
     }
     if (i == ARRAY_LEN(kinds)) {
-        *ret_why = "has a scheme other than ws, http, sse+http and poll+http, or wss and so on";
+        *ret_why = "has a scheme that is none of ws, http, sse+http, poll+http, socketio+ws, "
+                   "socketio+http, "
+                   "or wss and so on";
         return -E_BAD_REQUEST;
     }
     t.kind = kinds[i].kind;
@@ -104,6 +114,16 @@ void target_secure(struct target *t, struct tls_context *tls)
     t->tls = tls_context_ref(tls);
 }
 
+bool target_is_ws(const struct target *t)
+{
+    return t->kind == TARGET_WS || t->kind == TARGET_SOCKETIO;
+}
+
+bool target_is_socketio(const struct target *t)
+{
+    return t->kind == TARGET_SOCKETIO || t->kind == TARGET_SOCKETIO_POLL;
+}
+
 bool target_is_native(const struct target *t)
 {
     struct str rest = str_of(t->path);
@@ -111,17 +131,31 @@ bool target_is_native(const struct target *t)
     return t->kind == TARGET_WS && (str_is(path, "/ws") || str_is(path, "/api/v1/ws"));
 }
 
-void target_put_get(struct buf *b, const struct target *t, const struct template_values *v,
-                    struct str more, struct str fields)
+static void put_head(struct buf *b, const char *method, const struct target *t,
+                     const struct template_values *v, struct str more)
 {
-    buf_put(b, STR("GET "));
+    buf_put(b, str_of(method));
     template_put(b, t->path, v);
     buf_put(b, more);
     buf_put(b, STR(" HTTP/1.1\r\nHost: "));
     buf_put(b, str_of(t->host));
     buf_put(b, STR("\r\n"));
+}
+
+void target_put_get(struct buf *b, const struct target *t, const struct template_values *v,
+                    struct str more, struct str fields)
+{
+    put_head(b, "GET ", t, v, more);
     buf_put(b, fields);
     buf_put(b, STR("\r\n"));
+}
+
+void target_put_post(struct buf *b, const struct target *t, const struct template_values *v,
+                     const struct target_body *body)
+{
+    put_head(b, "POST ", t, v, body->more);
+    buf_putf(b, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n", body->type, body->text.len);
+    buf_put(b, body->text);
 }
 
 static int bind_source(int fd, unsigned source)

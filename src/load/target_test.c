@@ -33,6 +33,8 @@ static void test_good(void **state)
         {"wss://127.0.0.1/ws", TARGET_WS, "127.0.0.1", "/ws", true},
         {"sse+https://[::1]:1/", TARGET_SSE, "[::1]:1", "/", false},
         {"sse+http://localhost:1/e?%q", TARGET_SSE, "localhost:1", "/e?%q", false},
+        {"socketio+ws://127.0.0.1:1/ws/", TARGET_SOCKETIO, "127.0.0.1:1", "/ws/", false},
+        {"socketio+https://127.0.0.1/", TARGET_SOCKETIO_POLL, "127.0.0.1", "/", false},
         {"poll+http://127.0.0.1:65535/p?", TARGET_POLL, "127.0.0.1:65535", "/p?", false},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -44,7 +46,8 @@ static void test_good(void **state)
         assert_string_equal(t.path, rows[i].path);
         assert_int_equal(target_is_native(&t), rows[i].native);
         struct str rest = str_of(rows[i].url), scheme = str_cut(&rest, ':');
-        assert_int_equal(target_is_secure(&t), scheme.p[scheme.len - 1] == 's' && scheme.len != 2);
+        assert_int_equal(target_is_secure(&t),
+                         scheme.p[scheme.len - 1] == 's' && scheme.p[scheme.len - 2] != 'w');
         target_fini(&t);
         target_fini(&t);
     }
@@ -65,6 +68,7 @@ static void test_bad(void **state)
         "sse://127.0.0.1/",
         "https+sse://127.0.0.1/",
         "ftp://127.0.0.1/",
+        "socketio://127.0.0.1/",
         "ws://u:p@127.0.0.1/",
         "ws://[::1",
         "ws://127.0.0.1/#x",

@@ -39,7 +39,7 @@ static void put_name(struct buf *b, const struct template_values *v)
     const char *colon = strchr(v->prefix, ':');
     struct template_values bare = *v;
     bare.prefix = colon ? colon + 1 : v->prefix;
-    put_topic(b, &bare, 0);
+    put_topic(b, &bare, v->first);
 }
 
 // False: there is no such place.
@@ -47,7 +47,7 @@ static bool put_place(struct buf *b, char place, const struct template_values *v
 {
     switch (place) {
     case 't':
-        put_topic(b, v, 0);
+        put_topic(b, v, v->first);
         return true;
     case 'n':
         put_name(b, v);
@@ -68,6 +68,9 @@ static bool put_place(struct buf *b, char place, const struct template_values *v
         buf_putc(b, '[');
         buf_put(b, v->events);
         buf_putc(b, ']');
+        return true;
+    case 's':
+        buf_put_u64(b, v->seq);
         return true;
     case '%':
         buf_putc(b, '%');

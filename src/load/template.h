@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Text with places to be filled in: what is sent to a hub is made of such. Pure.
 //
-//   %t  the first topic            %n  the same without what stands up to its first colon
+//   %t  one topic, the first       %n  the same without what stands up to its first colon
 //   %T  a JSON array of all topics %q  all topics as a query: topic=A&topic=B
 //   %c  the client's number        %p  the payload
-//   %b  a JSON array of the events %%  a percent sign
+//   %b  a JSON array of the events %s  the event's number
+//   %%  a percent sign
 //
 // Any other percent sign stays as it is, so that %20 in a URL does.
 #ifndef CLAIRON_LOAD_TEMPLATE_H
@@ -22,7 +23,9 @@ struct template_values {
     const uint32_t *topics; // PREFIX<number>
     size_t topics_count;
     unsigned extra; // further topics of this client alone: PREFIX<client>.<number>
+    unsigned first; // which of the topics and then the further ones %t and %n are
     unsigned client;
+    uint64_t seq;
     struct str payload;
     struct str events; // the elements of %b
 };

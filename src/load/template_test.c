@@ -18,6 +18,7 @@ static void test_put(void **state)
         .topics_count = 2,
         .extra = 1,
         .client = 42,
+        .seq = 7,
         .payload = STR("#S.1.2.xx"),
         .events = STR("{},{}"),
     };
@@ -31,6 +32,7 @@ static void test_put(void **state)
         {"%T", "[\"channel:a3\",\"channel:a17\",\"channel:a42.0\"]"},
         {"/x?%q", "/x?topic=channel:a3&topic=channel:a17&topic=channel:a42.0"},
         {"<%c>", "<42>"},
+        {"{\"progress\":%s}", "{\"progress\":7}"},
         {"{\"p\":\"%p\"}", "{\"p\":\"#S.1.2.xx\"}"},
         {"{\"events\":%b}", "{\"events\":[{},{}]}"},
         {"100%%", "100%"},
@@ -46,6 +48,23 @@ static void test_put(void **state)
         template_put(&b, rows[i].text, &v);
         assert_int_equal(b.len, strlen(rows[i].filled));
         assert_memory_equal(buf_str(&b).p, rows[i].filled, b.len);
+        buf_fini(&b);
+    }
+}
+
+// One after the other: the topics, then the client's own.
+static void test_first(void **state)
+{
+    (void)state;
+    static const uint32_t topics[] = {3, 17};
+    static const char *const filled[] = {"b:3 3", "b:17 17", "b:5.0 5.0", "b:5.1 5.1"};
+    struct template_values v = {
+        .prefix = "b:", .topics = topics, .topics_count = 2, .extra = 2, .client = 5};
+    for (v.first = 0; v.first < ARRAY_LEN(filled); v.first++) {
+        struct buf b;
+        buf_init(&b, 1000);
+        template_put(&b, "%t %n", &v);
+        assert_true(str_is(buf_str(&b), filled[v.first]));
         buf_fini(&b);
     }
 }
@@ -82,6 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put),
+        cmocka_unit_test(test_first),
         cmocka_unit_test(test_has),
         cmocka_unit_test(test_prefix),
     };

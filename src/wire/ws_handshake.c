@@ -121,6 +121,20 @@ static bool was_offered(struct str item, struct str offered)
 int ws_client_check(const struct http1_response *r, struct str key, struct str offered,
                     struct str *ret_protocol, const char **ret_why)
 {
+    struct str protocol;
+    int rc = ws_client_check_extended(r, key, offered, &protocol, ret_why);
+    if (rc == 0 && http1_field_count(&r->head, "Sec-WebSocket-Extensions") > 0) {
+        return refuse(E_PROTOCOL, "an extension nobody offered", ret_why);
+    }
+    if (rc == 0) {
+        *ret_protocol = protocol;
+    }
+    return rc;
+}
+
+int ws_client_check_extended(const struct http1_response *r, struct str key, struct str offered,
+                             struct str *ret_protocol, const char **ret_why)
+{
     const struct http1_head *h = &r->head;
     char accept[WS_ACCEPT_TEXT_SIZE];
     if (r->status != 101) {
@@ -134,9 +148,6 @@ int ws_client_check(const struct http1_response *r, struct str key, struct str o
     if (http1_field_count(h, "Sec-WebSocket-Accept") != 1 ||
         !str_is(http1_field(h, "Sec-WebSocket-Accept"), accept)) {
         return refuse(E_PROTOCOL, "wrong Sec-WebSocket-Accept", ret_why);
-    }
-    if (http1_field_count(h, "Sec-WebSocket-Extensions") > 0) {
-        return refuse(E_PROTOCOL, "an extension nobody offered", ret_why);
     }
     struct str protocol = http1_field(h, "Sec-WebSocket-Protocol");
     if (http1_field_count(h, "Sec-WebSocket-Protocol") > 1 ||

@@ -43,5 +43,8 @@ void ws_key(const uint8_t nonce[WS_NONCE_BYTES], char out[WS_KEY_TEXT_SIZE]);
 // status included).
 int ws_client_check(const struct http1_response *r, struct str key, struct str offered,
                     struct str *ret_protocol, const char **ret_why) MUST_CHECK;
+// The same for who offered extensions: those that were chosen are the caller's to check.
+int ws_client_check_extended(const struct http1_response *r, struct str key, struct str offered,
+                             struct str *ret_protocol, const char **ret_why) MUST_CHECK;
 
 #endif

@@ -7,7 +7,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { binary, makeDir, removeDir, runCli, spawnCli, startHub, until } from '../lib/index.mjs';
-import { httpServer, pollHub, sseHub, wsHub } from '../lib/loadpeers.mjs';
+import { httpServer, pollHub, socketioHub, sseHub, wsHub } from '../lib/loadpeers.mjs';
 
 const SHORT = ['--warmup', '0', '--duration', '1'];
 const BODY = '{"p":"%p"}';
@@ -144,6 +144,74 @@ test('event streams and long polling', async (t) => {
   assert.deepEqual([polled.events, polled.deliveries], [60, 480]);
 });
 
+const ROOMS = ['--publish-body', '["%t",{"p":"%p","n":%s}]', '--topics', '3', '--topics-per-client', '2', '--topics-extra', '2', '--clients', '8', '--mode',
+  'rate', '--rate', '60', '--burst', '3', '--words', ...SHORT];
+
+test('Socket.IO, on a WebSocket and by polling, with pings meanwhile', async (t) => {
+  for (const scheme of ['ws', 'http']) {
+    const { host, hub } = await socketioHub(t, { pingInterval: 50, pingTimeout: 60_000 });
+    let pongs = 0;
+    hub.on('connection', (socket) => socket.conn.on('packet', ({ type }) => { pongs += type === 'pong'; }));
+    const result = await bench(['--subscribe', `socketio+${scheme}://${host}/socket.io/`, '--publish', `ws://${host}/publish`, ...ROOMS]);
+    assertWhole(result, 8);
+    assert.equal(result.events, 60);
+    assert.ok(result.expected > 0 && result.expected < 60 * 8, 'not everybody is on every topic');
+    assert.ok(pongs > 0, scheme);
+  }
+});
+
+test('Socket.IO that refuses, or ends, is told', async (t) => {
+  for (const scheme of ['ws', 'http']) {
+    const refusing = await socketioHub(t);
+    refusing.hub.use((_, next) => next(new Error('Authentication error')));
+    const words = (host) => ['--subscribe', `socketio+${scheme}://${host}/socket.io/`, '--publish', `ws://${host}/publish`, ...ROOMS];
+    const refused = await bench(words(refusing.host), 1);
+    assert.match(refused.problem, /does not get ready: refused with CONNECT_ERROR$/);
+    const ending = await socketioHub(t);
+    ending.hub.on('connection', (socket) => socket.disconnect());
+    assert.match((await bench(words(ending.host), 1)).problem, /does not get ready: ended by the server$/);
+    const none = await httpServer(t, (_, response) => response.end('hello'));
+    const lost = await bench(['--subscribe', `socketio+http://${none}/`, '--mode', 'connect', '--clients', '2'], 1);
+    assert.match(lost.problem, /no handshake of Engine.IO$/);
+  }
+});
+
+// `each`: without a threshold, which the package has there.
+const DEFLATE = { takeover: true, each: { serverNoContextTakeover: true, threshold: 0 } };
+const PUBLISHED = ['--publish-body', '{"n":%s,"p":"%p"}', '--clients', '10', '--mode', 'rate', '--rate', '40', '--size', '300', '--words', ...SHORT];
+
+test('compressed messages are inflated and checked, or only counted', async (t) => {
+  const words = (host, ...more) => ['--subscribe', `ws://${host}/`, '--publish', `ws://${host}/publish`, ...PUBLISHED, ...more];
+  const plain = await bench(words(await wsHub(t, {})));
+  for (const [name, deflate] of Object.entries(DEFLATE)) {
+    for (const inflate of [[], ['--inflate', '3']]) {
+      const result = await bench(words(await wsHub(t, { deflate }), '--deflate', ...inflate));
+      assertWhole(result, 10);
+      assert.deepEqual([result.events, result.deliveries], [40, 400], name);
+      assert.ok(result.bytes_per_delivery < plain.bytes_per_delivery, name);
+    }
+    const mixed = await wsHub(t, { deflate, deliver: (client, text, n) => client.send(text, { compress: n % 3 > 0 }) });
+    assertWhole(await bench(words(mixed, '--deflate', '--inflate', '3')), 10);
+  }
+  const without = await bench(words(await wsHub(t), '--deflate'), 1);
+  assert.match(without.problem, /is not let in: the server does not compress$/);
+});
+
+test('who only counts finds out what is lost and what comes twice', async (t) => {
+  const run = async (deliver) => {
+    const host = await wsHub(t, { deflate: true, deliver });
+    return bench(['--subscribe', `ws://${host}/`, '--publish', `ws://${host}/publish`, ...PUBLISHED, '--deflate', '--inflate', '1', '--timeout', '1'], 1);
+  };
+  assert.equal((await run((client, text, n) => n !== 7 && client.send(text))).lost, 10);
+  const doubled = await run((client, text, n) => {
+    client.send(text);
+    if (n === 39) {
+      client.send(text);
+    }
+  });
+  assert.deepEqual([doubled.doubled, doubled.unexpected, doubled.lost], [1, 9, 0]);
+});
+
 test('a hub of another kind: what is sent first, what tells readiness, many events in a message', async (t) => {
   const said = [];
   const hub = await wsHub(t, {
@@ -262,7 +330,10 @@ const WRONG = [
   [[...BOTH, '--mode', 'rate', '--rate', '1', '--burst', '100', '--duration', '5'], /a burst of 100 is not due within 5 s/],
   [[...WS, '--mode', 'connect', '--slow', '3'], /--slow has no meaning with --mode connect/],
   [[...WS, '--mode', 'idle', '--burst', '3'], /--burst has no meaning/], [[...BOTH, '--slow', '100'], /--slow leaves no subscriber/],
-  [[...BOTH, '--slow-resume'], /--slow-resume needs --slow/],
+  [[...BOTH, '--slow-resume'], /--slow-resume needs --slow/], [[...BOTH, '--inflate', '5'], /--inflate needs --deflate/],
+  [[...BOTH, '--deflate', '--inflate', '5', '--topics', '2'], /who only counts can tell nothing of several topics/],
+  [[...BOTH, '--deflate', '--inflate', '5', '--slow', '1'], /or of --slow/], [['--subscribe', 'sse+http://127.0.0.1:1/', ...BOTH.slice(2), '--deflate'], /--deflate is for ws/],
+  [['--subscribe', 'socketio+ws://127.0.0.1:1/', '--ready', 'x', ...BOTH.slice(2)], /--on-open and --ready are for ws/],
   [['--subscribe', 'ws://h/', '--mode', 'idle', '--spin'], /leave out --spin/], [[...BOTH, '--topics-per-client', '2'], /there are only 1 topics/],
   [[...BOTH, '--topics-per-event', '2'], /there are only 1 topics/], [[...BOTH, '--topic-prefix', 'a b'], /--topic-prefix takes/],
   [[...BOTH, '--publish-body', '{}'], /--publish-body needs %p or %b/], [[...BOTH, '--publish-item', '{}'], /--publish-item needs %p/],

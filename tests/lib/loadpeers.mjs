@@ -22,10 +22,10 @@ async function bodyOf(request) {
 }
 
 // WebSockets on every path; what comes on /publish goes to the others. `deliver(client, text, n)` may do otherwise with
-// the n-th message; `opened(client)` is told of each subscriber.
-export async function wsHub(t, { deliver = (client, text) => client.send(text), opened = () => {} } = {}) {
+// the n-th message; `opened(client)` is told of each subscriber; `deflate` is what the package takes for it.
+export async function wsHub(t, { deliver = (client, text) => client.send(text), opened = () => {}, deflate = false } = {}) {
   const members = new Set();
-  const sockets = new WebSocketServer({ noServer: true });
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: deflate });
   let count = 0;
   sockets.on('connection', (client, request) => {
     client.on('error', () => {});
@@ -46,6 +46,33 @@ export async function wsHub(t, { deliver = (client, text) => client.send(text), 
   });
   t.after(() => sockets.clients.forEach((client) => client.terminate()));
   return listen(t, server);
+}
+
+// Socket.IO: who asks by `subscribe` joins that room, and what comes on /publish goes to the rooms that it names first.
+// {host, hub}, hub being the package's server, for what a test has to say of it.
+export async function socketioHub(t, options = {}) {
+  const { Server } = await import('socket.io');
+  const server = http.createServer();
+  const hub = new Server(server, { serveClient: false, destroyUpgrade: false, ...options });
+  hub.on('connection', (socket) => socket.on('subscribe', (topic, answer) => {
+    socket.join(topic);
+    answer({ ok: true });
+  }));
+  const publishers = new WebSocketServer({ noServer: true });
+  publishers.on('connection', (client) => client.on('error', () => {}).on('message', (bytes) => {
+    const [topic, event] = JSON.parse(bytes);
+    hub.to(topic).emit('BENCH', event);
+  }));
+  server.on('upgrade', (request, socket, head) => {
+    if (request.url === '/publish') {
+      publishers.handleUpgrade(request, socket, head, (client) => publishers.emit('connection', client));
+    }
+  });
+  t.after(() => {
+    hub.disconnectSockets(true);
+    publishers.clients.forEach((client) => client.terminate());
+  });
+  return { host: await listen(t, server), hub };
 }
 
 // Event streams: each event is cut into pieces, so that markers are too.
