@@ -12,7 +12,7 @@ import { faults } from './figures.mjs';
 import { DEFAULTS, HUBS, probeAll, Running } from './hubs.mjs';
 import { describeMachine, filesMax, idleBusy, pinSelf, receiveOn, Watch } from './machine.mjs';
 import { consoleTable, writeDocument } from './report.mjs';
-import { CORE_SHARE, estimate, filesNeeded, HELD_P99_MS, SCENARIOS, settle, wordsOf } from './scenarios.mjs';
+import { casesOf, CORE_SHARE, estimate, filesNeeded, HELD_P99_MS, SCENARIOS, settle, wordsOf } from './scenarios.mjs';
 import { orderOf, searchRate } from './stats.mjs';
 
 const CORES = { serverCore: 0, loadCore: 1 };
@@ -119,7 +119,7 @@ function runLoad(bin, words, seconds) {
 
 // The generator's own result, and what the cores did meanwhile.
 async function load(server, hub, load, options) {
-  const words = [...wordsOf(load), ...hub.words(server.url, load), '--server-pid', String(server.pid),
+  const words = [...wordsOf(load), ...hub.words[load.via ?? 'ws'](server.url, load), '--server-pid', String(server.pid),
     '--server-cpu', String(options.serverCore), '--json', '-'];
   const watch = new Watch(options);
   const seconds = (load.warmup ?? 0) + (load.duration ?? 0) + (load.settle ?? 0) + GRACE_S;
@@ -134,10 +134,10 @@ async function load(server, hub, load, options) {
 }
 
 // On a fresh hub, whose end belongs to it too.
-async function measure(id, options, work) {
+async function measure(id, settings, options, work) {
   let server;
   try {
-    server = await Running.start(HUBS[id], options);
+    server = await Running.start(HUBS[id], options, settings);
   } catch (error) {
     return { failed: error.message };
   }
@@ -182,15 +182,17 @@ function linesOf(result) {
     ...(result.mode === 'idle' ? { rss_per_client: 'bytes per connection' } : {}) };
   const said = Object.entries(parts).filter(([key]) => result[key] !== null && key in result)
     .map(([key, unit]) => `${result[key]} ${unit}`);
+  const bytes = result.bytes_per_delivery > 0 ? [`${Math.round(result.bytes_per_delivery)} bytes`] : [];
   const p99 = result.latency_ms?.p99 > 0 ? [`p99 ${result.latency_ms.p99} ms`] : [];
-  return [...said, ...p99, ...(result.ended_badly ? [result.ended_badly] : [])].join(', ');
+  const problem = result.problem ? [result.problem] : [];
+  return [...said, ...bytes, ...p99, ...problem, ...(result.ended_badly ? [result.ended_badly] : [])].join(', ');
 }
 
 function measureCase(id, part, start, options) {
   if (filesNeeded(part) > filesMax()) {
     return { failed: `it needs ${filesNeeded(part)} open files, and ${filesMax()} are allowed (ulimit -Hn)` };
   }
-  return measure(id, options, (server) =>
+  return measure(id, part.settings, options, (server) =>
     (start ? search(server, id, part, start, options) : load(server, HUBS[id], part, options)));
 }
 
@@ -200,7 +202,7 @@ async function runScenario(name, present, data, options) {
   const results = [];
   for (let run = 1; run <= Math.min(options.runs, scenario.runs ?? Infinity); run++) {
     for (const id of orderOf(hubs, run)) {
-      for (const [key, asked] of Object.entries(scenario.cases)) {
+      for (const [key, asked] of Object.entries(casesOf(scenario, id))) {
         const part = settle(asked, options);
         const start = scenario.search && startOf(data, results, id, part, scenario.search.start);
         const result = await measureCase(id, part, start, options);

@@ -2,7 +2,7 @@
 // What the results say: each figure that has a target, and the tables behind them. Pure.
 //
 // `data` is what compare.mjs writes: {scenarios: {NAME: {results: [{run, hub, case, result, watch}], …}}}.
-import { paired, spread } from './stats.mjs';
+import { apart, paired, spread } from './stats.mjs';
 
 export const SENDS = { uring: 'clairon-uring', plain: 'clairon-plain' };
 const KERNEL_PER_SLOW_MAX = 512 * 1024; // both ends
@@ -27,6 +27,7 @@ export const metrics = {
   kernel_per_slow: (r) => growth(r.kernel_tcp_ready, r.kernel_tcp_peak) / r.slow,
   slow_left: (r) => r.slow - r.slow_completed,
   per_s: (r) => r.deliveries_per_s,
+  bytes: (r) => r.bytes_per_delivery,
 };
 
 // `failed` stands alone where nothing could be measured, and says why.
@@ -41,13 +42,73 @@ export function values(data, name, hub, metric, part = '') {
 
 export const spreadOf = (data, name, hub, metric, part) => spread([...values(data, name, hub, metric, part).values()]);
 
-const toHub = (name, metric, peer) => (data, own) =>
-  paired(values(data, name, own, metric), values(data, name, peer, metric));
+const toHub = (name, metric, peer, part, its = part) => (data, own) =>
+  paired(values(data, name, own, metric, part), values(data, name, peer, metric, its));
 const toCase = (name, metric, part, base) => (data, own) =>
   paired(values(data, name, own, metric, part), values(data, name, own, metric, base));
+const overCase = (name, metric, part, base) => (data, own) =>
+  apart(values(data, name, own, metric, part), values(data, name, own, metric, base));
 const plainly = (name, metric, part) => (data, own) => spreadOf(data, name, own, metric, part);
 
 // ---- figures
+
+const BOTH_SIZES = ['1,000', '5,000'];
+const sized = (name, n) => `${name}-${n.replace(',', '')}`;
+
+// The clients that are not plain WebSockets, each to the same on a plain one and to another hub of its kind.
+const CLIENTS = [
+  ...BOTH_SIZES.flatMap((n) => [['each', 'each compressed'], ['stream', 'compressed in a shared stream']].flatMap(([part, how]) => [
+    {
+      text: `${n} subscribers, ${how}: CPU per delivery, to the same without`,
+      of: toCase(sized('deflate', n), metrics.us, part, 'plain'),
+      most: 1.15,
+      unit: '×',
+    },
+    {
+      text: `${n} subscribers, ${how}: CPU per delivery, to npm ws with its permessage-deflate`,
+      of: toHub(sized('deflate', n), metrics.us, 'ws-deflate', part, 'peer'),
+      most: 0.3,
+      unit: '×',
+    },
+  ])),
+  { text: 'progress events, each compressed alone: bytes on the wire, to plain', of: toCase('deflate-bytes', metrics.bytes, 'each', 'plain'), unit: '×' },
+  {
+    text: 'progress events, compressed in a shared stream: bytes on the wire, to plain',
+    of: toCase('deflate-bytes', metrics.bytes, 'stream', 'plain'),
+    most: 0.4,
+    unit: '×',
+  },
+  {
+    text: 'memory of an idle connection that may compress, beyond that of one that may not',
+    of: overCase('idle-deflate', metrics.rss, 'stream', 'plain'),
+    most: 64,
+    unit: 'bytes',
+  },
+  ...BOTH_SIZES.flatMap((n) => [
+    {
+      text: `${n} subscribers by Socket.IO: CPU per delivery, to native`,
+      of: toCase(sized('socketio', n), metrics.us, 'socketio', 'native'),
+      most: 1.1,
+      unit: '×',
+    },
+    {
+      text: `${n} subscribers by Socket.IO: CPU per delivery, to npm socket.io`,
+      of: toHub(sized('socketio', n), metrics.us, 'socketio', 'socketio'),
+      most: 0.4,
+      unit: '×',
+    },
+  ]),
+  ...BOTH_SIZES.flatMap((n) => [
+    { text: `${n} subscribers by SSE: CPU per delivery, to native`, of: toCase(sized('sse', n), metrics.us, 'sse', 'native'), most: 1.1, unit: '×' },
+    { text: `${n} subscribers by SSE: CPU per delivery, to nchan`, of: toHub(sized('sse', n), metrics.us, 'nchan', 'sse'), most: 0.8, unit: '×' },
+  ]),
+  {
+    text: '1,000 clients polling by Socket.IO, 20 events/s: CPU per delivery, to npm socket.io',
+    of: toHub('socketio-polling', metrics.us, 'socketio', 'polling'),
+    most: 0.25,
+    unit: '×',
+  },
+];
 
 // most/least: the target, one for both ways of sending or {uring, plain}.
 export const FIGURES = [
@@ -127,6 +188,7 @@ export const FIGURES = [
     unit: 'bytes',
   },
   { text: 'the same: slow ones that did not complete', of: plainly('slow', metrics.slow_left, 'with'), most: 0, unit: '' },
+  ...CLIENTS,
 ];
 
 export function targetOf({ most, least }, send) {

@@ -16,21 +16,42 @@ const READY_TLS = /^listening on (https:\/\/\S+:(\d+))$/m;
 const PEERS = path.join(REPO, 'bench/peers');
 const NCHAN_MODULE = ['/usr/lib/nginx/modules/ngx_nchan_module.so', '/usr/lib64/nginx/modules/ngx_nchan_module.so'];
 
+// An event as builds report it: as it is published to Clairon, and as subscribers get it.
+const DATA = '{"deployment_id":"5f0c9a3e-7d41-4b8e-9c52-1f6a2b7d8e90","progress":%s,"current_step":"Installing dependencies",'
+  + '"step_index":3,"total_steps":8,"message":"%p"}';
+const ITEM = `{"topics":%T,"type":"BENCH_PROGRESS","data":${DATA}}`;
+const EVENT = `{"type":"BENCH_PROGRESS","id":"1c5e9f20-%s","timestamp":"2026-01-02T03:04:05.678Z","topic":"bench:0","data":${DATA}}`;
+
 // What is not Clairon has one topic, which everyone is on, takes bare payloads on a WebSocket, and says nothing first.
-function plainWords(url, { mode }) {
-  const ws = url.replace('http', 'ws');
-  const publishing = ['--publish', `${ws}/publish`, '--publish-body', '%p'];
-  return ['--subscribe', `${ws}/`, '--on-open', '', '--ready', '', ...(publishes(mode) ? publishing : [])];
+// Where the payload is to be an event, it is the whole object there, as Clairon's subscribers get it.
+function plainPublishing(url, { mode, event }) {
+  return publishes(mode) ? ['--publish', `${url.replace('http', 'ws')}/publish`, '--publish-body', event ? EVENT : '%p'] : [];
 }
+
+const plainWords = (url, load) => ['--subscribe', `${url.replace('http', 'ws')}/`, '--on-open', '', '--ready', '', ...plainPublishing(url, load)];
+const plainSse = (url, load) => ['--subscribe', `sse+${url}/events`, ...plainPublishing(url, load)];
 
 // Clairon's subscribers choose their topics, and events come by POST, on several connections at a rate so that one is
 // free whenever the next is due: the rest is as the generator has it by itself. A storm of connections is about
 // accepting and upgrading alone, as it is for the others.
-function ownWords(url, { mode }) {
-  const publishing = ['--publish', `${url}/api/v1/publish`, '--publishers', mode === 'rate' ? '8' : '1'];
-  const topics = mode === 'connect' ? ['--on-open', '', '--ready', ''] : ['--topics-extra', '1'];
-  return ['--subscribe', `${url.replace('http', 'ws')}/ws`, ...topics, ...(publishes(mode) ? publishing : [])];
+function ownPublishing(url, { mode, event }) {
+  const words = ['--publish', `${url}/api/v1/publish`, '--publishers', mode === 'rate' ? '8' : '1', ...(event ? ['--publish-item', ITEM] : [])];
+  return publishes(mode) ? words : [];
 }
+
+function ownWords(url, load) {
+  const topics = load.mode === 'connect' ? ['--on-open', '', '--ready', ''] : ['--topics-extra', '1'];
+  return ['--subscribe', `${url.replace('http', 'ws')}/ws`, ...topics, ...ownPublishing(url, load)];
+}
+
+const ownSse = (url, load) => ['--subscribe', `sse+${url}/api/events?%q`, '--topics-extra', '1', ...ownPublishing(url, load)];
+
+// By Socket.IO all hubs are asked in the same way, whether for a WebSocket or by polling.
+const socketio = (publishing) => ({
+  socketio: (url, load) => ['--subscribe', `socketio+${url.replace('http', 'ws')}/socket.io/`, '--topics-extra', '1', ...publishing(url, load)],
+  polling: (url, load) => ['--subscribe', `socketio+${url}/socket.io/`, '--topics-extra', '1', ...publishing(url, load)],
+});
+const deflated = (words) => (url, load) => [...words(url, load), '--deflate'];
 
 const publishes = (mode) => mode === 'serial' || mode === 'rate';
 
@@ -40,8 +61,9 @@ const secure = (words) => (url, load) => [...words(url.replace(/^http:/, 'https:
 const APART = 'over TLS it is measured in scenarios of its own';
 
 // apart: why a hub is not in the scenarios that all are in. kind: `own` is what is judged, `peer` what it is compared with, `floor` what could not be less.
-// probe(options): {version} or {absent: why}. launch(options): {words, env?, port?, dir?, worker?}: port where it is known
-// beforehand, ready what it says when it is up, dir goes with the hub, worker if a child of what is started serves. words(url, load): for the generator.
+// probe(options): {version} or {absent: why}. launch(options, settings): {words, env?, port?, dir?, worker?}: port where it is known
+// beforehand, ready what it says when it is up, dir goes with the hub, worker if a child of what is started serves.
+// words: by the way its subscribers come, words(url, load) for the generator.
 export const HUBS = {
   'clairon-uring': clairon('Clairon, io_uring', 'uring'),
   'clairon-plain': clairon('Clairon, plain send', 'plain'),
@@ -51,25 +73,35 @@ export const HUBS = {
     kind: 'peer',
     probe: probeUws,
     launch: ({ uws }) => ({ words: [uwsProgram(uws)] }),
-    words: plainWords,
+    words: { ws: plainWords },
   },
   'floor-plain': floor('floor: send', []),
   'floor-uring': floor('floor: io_uring', ['--uring']),
-  nchan: { name: 'nginx with nchan', kind: 'peer', probe: probeNchan, launch: () => launchNchan(false), words: plainWords },
+  nchan: { name: 'nginx with nchan', kind: 'peer', probe: probeNchan, launch: () => launchNchan(false), words: { ws: plainWords, sse: plainSse } },
   'nchan-tls': {
     name: 'nginx with nchan over TLS',
     kind: 'peer',
     probe: probeNchan,
     launch: () => launchNchan(true),
     apart: APART,
-    words: secure(plainWords),
+    words: { ws: secure(plainWords) },
   },
   ws: {
     name: 'npm ws',
     kind: 'peer',
-    probe: probeWs,
-    launch: () => ({ words: [process.execPath, path.join(PEERS, 'ws.mjs')] }),
-    words: plainWords,
+    probe: () => probePackage('ws'),
+    launch: () => launchPeer('ws.mjs'),
+    words: { ws: plainWords },
+  },
+  'ws-deflate': wsDeflate('npm ws, compressed', 'takeover'),
+  'ws-deflate-each': wsDeflate('npm ws, each message compressed alone', 'each'),
+  socketio: {
+    name: 'npm socket.io',
+    kind: 'peer',
+    probe: () => probePackage('socket.io'),
+    launch: () => launchPeer('socketio.mjs'),
+    words: socketio(plainPublishing),
+    apart: 'it is measured with what speaks Socket.IO',
   },
 };
 
@@ -101,14 +133,14 @@ function clairon(name, send, tls = false) {
         return { absent: firstLine(error) };
       }
     },
-    launch({ clairon: bin, data }) {
+    launch({ clairon: bin, data }, settings) {
       const dir = data ? fs.mkdtempSync(path.join(data, 'clairon-bench-')) : makeDir('bench');
       const words = [bin, 'serve', '--listen', '127.0.0.1:0', '--data', dir];
       const { certificate, key } = tls ? tlsPair() : {};
       const env = tls && { CLAIRON__TLS__LISTEN: '127.0.0.1:0', CLAIRON__TLS__CERTIFICATE_FILE: certificate, CLAIRON__TLS__KEY_FILE: key };
-      return { words, env: { ...sendEnv(send), ...env }, ready: tls ? READY_TLS : READY, dir };
+      return { words, env: { ...sendEnv(send), ...env, ...settings }, ready: tls ? READY_TLS : READY, dir };
     },
-    words: tls ? secure(ownWords) : ownWords,
+    words: tls ? { ws: secure(ownWords) } : { ws: ownWords, sse: ownSse, deflate: deflated(ownWords), ...socketio(ownPublishing) },
   };
 }
 
@@ -151,7 +183,7 @@ function floor(name, words) {
       return forbidden ? { absent: 'kernel.io_uring_disabled forbids it' } : { version: '' };
     },
     launch: ({ floor: bin }) => ({ words: [bin, ...words] }),
-    words: plainWords,
+    words: { ws: plainWords },
   };
 }
 
@@ -242,15 +274,28 @@ async function freePort() {
   return port;
 }
 
-// ---- npm ws
+// ---- npm packages
 
-function probeWs() {
+function probePackage(name) {
   try {
     const require = createRequire(new URL('../tests/package.json', import.meta.url));
-    return { version: `${require('ws/package.json').version}, node ${process.versions.node}` };
+    return { version: `${require(`${name}/package.json`).version}, node ${process.versions.node}` };
   } catch {
     return { absent: 'it is not installed: npm ci in tests/' };
   }
+}
+
+const launchPeer = (file, ...words) => ({ words: [process.execPath, path.join(PEERS, file), '0', ...words] });
+
+function wsDeflate(name, how) {
+  return {
+    name,
+    kind: 'peer',
+    probe: () => probePackage('ws'),
+    launch: () => launchPeer('ws.mjs', how),
+    words: { deflate: deflated(plainWords) },
+    apart: 'compression is measured in scenarios of its own',
+  };
 }
 
 // ---- running them
@@ -261,8 +306,8 @@ process.on('exit', () => running.forEach((self) => self.killAll()));
 // A hub that is up, alone on its core.
 export class Running {
   // Throws when it does not come up.
-  static async start(hub, options) {
-    const launch = await hub.launch(options);
+  static async start(hub, options, settings) {
+    const launch = await hub.launch(options, settings);
     const self = new Running(launch, options.serverCore);
     try {
       await self.#up(launch);

@@ -84,6 +84,11 @@ function costTable(data) {
 }
 
 // Columns of further tables: scenario, metric, heading, case.
+const BY_SSE = [[metrics.us, 'WebSocket, µs', 'native'], [metrics.us, 'SSE, µs', 'sse'], [metrics.p99, 'SSE, p99 ms', 'sse']];
+const BY_SOCKETIO = [[metrics.us, 'WebSocket, µs', 'native'], [metrics.us, 'Socket.IO, µs', 'socketio'],
+  [metrics.p99, 'Socket.IO, p99 ms', 'socketio']];
+const compressed = (metric, unit) => [[metric, `plain, ${unit}`, 'plain'], [metric, `each alone, ${unit}`, 'each'],
+  [metric, `shared stream, ${unit}`, 'stream'], [metric, `of npm ws, ${unit}`, 'peer']];
 const TABLES = [
   ['rate-200', [[metrics.core, 'CPU, % of the core'], [metrics.p50, 'p50 ms'], [metrics.p99, 'p99 ms'], [metrics.per_s, 'deliveries/s']]],
   ['capacity', [[metrics.rate, 'messages/s']]],
@@ -95,6 +100,16 @@ const TABLES = [
     [metrics.p99, '100/s: p99 ms', 'over'], [metrics.us, 'µs per delivery', 'over']]],
   ['slow', [[metrics.p99, 'p99 ms without them', 'without'], [metrics.p99, 'with them', 'with'], [metrics.rss_growth, 'growth, MiB', 'with'],
     [metrics.kernel_per_slow, "kernel's bytes for each", 'with']]],
+  ['deflate-1000', compressed(metrics.us, 'µs')],
+  ['deflate-5000', compressed(metrics.us, 'µs')],
+  ['deflate-bytes', compressed(metrics.bytes, 'bytes')],
+  ['idle-deflate', compressed(metrics.rss, 'bytes')],
+  ['socketio-1000', BY_SOCKETIO],
+  ['socketio-5000', BY_SOCKETIO],
+  ['socketio-polling', [[metrics.us, 'µs per delivery', 'polling'], [metrics.core, 'CPU, % of the core', 'polling'],
+    [metrics.p99, 'p99 ms', 'polling']]],
+  ['sse-1000', BY_SSE],
+  ['sse-5000', BY_SSE],
 ];
 
 function hubTable(data, [name, columns]) {

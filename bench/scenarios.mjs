@@ -13,9 +13,12 @@ const ONE_TOPIC = 'the others have one topic in this comparison';
 const FLOOR_RATE = 'the floor only sends: it neither waits for sockets nor shares sends';
 const FLOOR_REST = 'the floor keeps nothing for a connection';
 const WITH_TLS = 'TLS is measured with Clairon and nchan only';
+const NO_SSE = 'it has no event streams here';
 const OWN_PROMISE = "a promise of Clairon's own";
 
 const ONE_BY_ONE = { mode: 'serial', warmup: 1, duration: 2, spin: true };
+// Of 400 bytes, as builds report their progress.
+const EVENTS = { ...ONE_BY_ONE, event: true, size: 128, words: true };
 
 const PREPARE_S = 0.7; // to start and end a hub and the generator
 const CONNECT_S = 0.00025;
@@ -23,7 +26,9 @@ const CONNECT_S = 0.00025;
 // A scenario's cases are run one after the other on a fresh hub. `load` has the generator's options by their names;
 // seconds are what `--quick` shortens, clients what `--clients-max` lowers. `runs`: at most so many. `receive: 'load'`:
 // the receiving half of TCP runs on the load's core, not on the hub's as it does on the loopback interface by itself.
-// `skip`: why it makes no sense for other hubs.
+// `skip`: why it makes no sense for other hubs. Not for the generator: `via` is how subscribers come (ws), `of` the hubs
+// that a case is for (all of the scenario), `settings` those of a Clairon that it needs, `event` makes the payload a
+// part of an event.
 export const SCENARIOS = {
   'serial-1000': serial('512 bytes to 1,000 subscribers, one at a time', 1000, 1),
   'serial-5000': serial('512 bytes to 5,000 subscribers, one at a time', 5000, 1),
@@ -98,6 +103,8 @@ export const SCENARIOS = {
       },
     },
   },
+  'sse-1000': sse('1,000 subscribers', 1000),
+  'sse-5000': sse('5,000 subscribers', 5000),
 };
 
 function serial(about, clients, burst) {
@@ -112,6 +119,18 @@ function loopback(about, clients) {
   return { about, hubs: ALL, cases: { '': { ...ONE_BY_ONE, clients, burst: 1 } } };
 }
 
+// Compared with a plain WebSocket on the same hub, and with another hub of its kind.
+function sse(whom, clients) {
+  return {
+    about: `400 bytes to ${whom} by SSE, and on a WebSocket`,
+    hubs: [...OWN, 'nchan'],
+    skip: NO_SSE,
+    receive: 'load',
+    runs: 3,
+    cases: { native: { ...EVENTS, clients, of: OWN }, sse: { ...EVENTS, clients, via: 'sse' } },
+  };
+}
+
 const SECONDS = ['warmup', 'duration', 'settle'];
 
 // A case as it is run: shortened and with fewer clients when asked.
@@ -123,9 +142,16 @@ export function settle(load, { quick = false, clientsMax = Infinity }) {
   return { ...load, ...shorter, ...slow, clients };
 }
 
+const OURS = ['via', 'of', 'event', 'settings'];
+
+// {name: case} of a scenario for a hub.
+export function casesOf({ cases }, hub) {
+  return Object.fromEntries(Object.entries(cases).filter(([, load]) => !load.of || load.of.includes(hub)));
+}
+
 // The words of `clairon bench` for a case.
 export function wordsOf(load) {
-  return Object.entries(load).flatMap(([key, value]) => (value === true ? [`--${key}`] : [`--${key}`, String(value)]));
+  return Object.entries(load).filter(([key]) => !OURS.includes(key)).flatMap(([key, value]) => (value === true ? [`--${key}`] : [`--${key}`, String(value)]));
 }
 
 // Descriptors that the hub and the generator each need.
@@ -134,10 +160,11 @@ export const filesNeeded = (load) => load.clients + 200;
 // Seconds that a scenario will take with so many hubs and runs, roughly.
 export function estimate(scenario, hubs, options) {
   const runs = Math.min(options.runs, scenario.runs ?? Infinity);
-  const once = Object.values(scenario.cases).map((load) => settle(load, options)).map((load) => {
+  const secondsOf = (load) => {
     const steps = scenario.search ? (options.quick ? 2 : 4) : 1;
     const spent = SECONDS.reduce((sum, key) => sum + (load[key] ?? 0), 0);
     return steps * (PREPARE_S + load.clients * CONNECT_S + spent) + (options.quick ? 0 : (scenario.drain ?? 0));
-  });
-  return once.reduce((sum, seconds) => sum + seconds, 0) * runs * hubs.length;
+  };
+  const once = hubs.flatMap((id) => Object.values(casesOf(scenario, id))).map((load) => secondsOf(settle(load, options)));
+  return once.reduce((sum, seconds) => sum + seconds, 0) * runs;
 }

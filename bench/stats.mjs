@@ -29,6 +29,11 @@ export function paired(above, below) {
   return spread(ratios);
 }
 
+// The same of differences.
+export function apart(above, below) {
+  return spread([...above].filter(([run]) => below.has(run)).map(([run, value]) => value - below.get(run)));
+}
+
 // The order in which run `run` (from 1) takes its hubs: each comes first once, so that none always follows the same.
 export function orderOf(items, run) {
   const first = (run - 1) % items.length;

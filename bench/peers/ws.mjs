@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 // The npm package `ws` as a hub: who comes on `/` is on the topic `bench` and on a quiet one of its own; each message
-// that comes on `/publish` is published to `bench`. No compression.
+// that comes on `/publish` is published to `bench`. With `takeover` it compresses as it does by itself when it is told to
+// compress, with `each` every message alone.
 //
-//   node bench/peers/ws.mjs [PORT]
+//   node bench/peers/ws.mjs [PORT [takeover|each]]
 //
 // Prints `listening on http://127.0.0.1:PORT`. Ends with SIGTERM.
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 
 const { WebSocketServer } = createRequire(new URL('../../tests/package.json', import.meta.url))('ws');
+
+// Without a threshold: by itself it leaves messages below 1 KiB as they are when each is compressed alone.
+const COMPRESSION = { takeover: true, each: { serverNoContextTakeover: true, threshold: 0 } };
+const perMessageDeflate = COMPRESSION[process.argv[3]] ?? false;
 
 const topics = new Map();
 let connections = 0;
@@ -27,7 +32,7 @@ function subscribe(client, topic) {
   });
 }
 
-const hub = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 1 << 20 });
+const hub = new WebSocketServer({ noServer: true, perMessageDeflate, maxPayload: 1 << 20 });
 
 hub.on('connection', (client, request) => {
   client.on('error', () => {}); // A generator that leaves without a word is no matter.

@@ -11,8 +11,8 @@ import { faults, FIGURES, judge, metrics, targetOf, values } from '../../bench/f
 import { HUBS } from '../../bench/hubs.mjs';
 import { coreTimes, kernelSlab, kernelTcp } from '../../bench/machine.mjs';
 import { chartsOf, documentFiles, figuresText, updated } from '../../bench/report.mjs';
-import { estimate, SCENARIOS, settle, wordsOf } from '../../bench/scenarios.mjs';
-import { median, orderOf, paired, searchRate, spread } from '../../bench/stats.mjs';
+import { casesOf, estimate, SCENARIOS, settle, wordsOf } from '../../bench/scenarios.mjs';
+import { apart, median, orderOf, paired, searchRate, spread } from '../../bench/stats.mjs';
 import { REPO } from '../lib/paths.mjs';
 
 // ---- arithmetic
@@ -32,6 +32,8 @@ test('ratios are taken within a run, and only of runs that have both', () => {
   const below = new Map([[1, 10], [2, 100], [3, 10], [4, 7], [5, 0]]);
   assert.deepEqual(paired(above, below), { median: 0.8, low: 0.5, high: 0.8, count: 3 });
   assert.equal(paired(above, new Map()), null);
+  assert.deepEqual(apart(above, below), { median: -3.5, low: -20, high: 1, count: 4 });
+  assert.equal(apart(above, new Map()), null);
 });
 
 test('each hub is first in some run', () => {
@@ -84,9 +86,30 @@ test('every scenario names hubs that there are, and says why others are left out
   }
 });
 
-test('all of it takes less than 45 minutes with 5 runs', () => {
+test('every case is for hubs of its scenario, and each speaks what its subscribers do', () => {
+  for (const [name, scenario] of Object.entries(SCENARIOS)) {
+    for (const id of scenario.hubs) {
+      const cases = casesOf(scenario, id);
+      assert.notDeepEqual(Object.keys(cases), [], `${name}: nothing for ${id}`);
+      for (const [key, load] of Object.entries(cases)) {
+        const words = HUBS[id].words[load.via ?? 'ws']?.('http://127.0.0.1:1', load);
+        assert.ok(words?.includes('--subscribe'), `${name} ${key}: ${id} is not asked that way`);
+        assert.equal(words.includes('--publish'), ['serial', 'rate'].includes(load.mode), `${name} ${key}: ${id}`);
+      }
+    }
+    for (const [key, { of = [] }] of Object.entries(scenario.cases)) {
+      assert.deepEqual(of.filter((id) => !scenario.hubs.includes(id)), [], `${name} ${key}`);
+    }
+  }
+  const { native, sse } = SCENARIOS['sse-1000'].cases;
+  assert.deepEqual(casesOf(SCENARIOS['sse-1000'], 'nchan'), { sse });
+  assert.deepEqual(casesOf(SCENARIOS['sse-1000'], 'clairon-plain'), { native, sse });
+  assert.ok(!wordsOf(sse).some((word) => ['--via', '--of', '--event', '--settings'].includes(word)));
+});
+
+test('all of it takes less than an hour with 5 runs', () => {
   const total = Object.values(SCENARIOS).reduce((sum, one) => sum + estimate(one, one.hubs, { runs: 5 }), 0);
-  assert.ok(total < 45 * 60, `${total / 60} minutes`);
+  assert.ok(total < 60 * 60, `${total / 60} minutes`);
 });
 
 test('a case is shortened and made smaller as asked', () => {
@@ -142,6 +165,28 @@ test('those who never read are judged by what they cost and by their coming thro
   assert.equal(met('growth of memory'), true);
   assert.equal(met("kernel's memory per connection"), true);
   assert.equal(met('did not complete'), false);
+});
+
+test('other clients are judged beside plain WebSockets and beside hubs of their kind', () => {
+  const some = { scenarios: {
+    'sse-1000': scenario([entry(1, 'clairon-plain', { us_per_delivery: 5 }, 'native'), entry(1, 'clairon-plain', { us_per_delivery: 5.2 }, 'sse'),
+      entry(1, 'nchan', { us_per_delivery: 6 }, 'sse')]),
+    'deflate-5000': scenario([entry(1, 'clairon-plain', { us_per_delivery: 5 }, 'plain'), entry(1, 'clairon-plain', { us_per_delivery: 6 }, 'each'),
+      entry(1, 'ws-deflate', { us_per_delivery: 24 }, 'peer')]),
+    'deflate-bytes': scenario([entry(1, 'clairon-plain', { bytes_per_delivery: 400 }, 'plain'),
+      entry(1, 'clairon-plain', { bytes_per_delivery: 140 }, 'stream')]),
+    'idle-deflate': scenario([entry(1, 'clairon-plain', { rss_per_client: 500 }, 'plain'), entry(1, 'clairon-plain', { rss_per_client: 580 }, 'stream')]),
+  } };
+  const judged = (text) => {
+    const { spread: found, met } = judge(figure(text), some, 'plain');
+    return [found.median, met];
+  };
+  assert.deepEqual(judged('1,000 subscribers by SSE: CPU per delivery, to native'), [1.04, true]);
+  assert.deepEqual(judged('1,000 subscribers by SSE: CPU per delivery, to nchan'), [5.2 / 6, false]);
+  assert.deepEqual(judged('5,000 subscribers, each compressed: CPU per delivery, to the same without'), [1.2, false]);
+  assert.deepEqual(judged('5,000 subscribers, each compressed: CPU per delivery, to npm ws'), [0.25, true]);
+  assert.deepEqual(judged('compressed in a shared stream: bytes on the wire'), [0.35, true]);
+  assert.deepEqual(judged('an idle connection that may compress'), [80, false]);
 });
 
 test('a result that failed, or of another case, is no value', () => {
