@@ -109,6 +109,7 @@ int ticket_begin(struct reduce *x)
         return err;
     }
     reduce_set_status(x, STATUS_TICKET_PENDING);
+    x->j->progress_known = true; // 0, unless told: as the event says, so do updates for late comers
     put_status(x, message, r->step);
     draft_progress(x);
     draft_text_known(x, "error", r->error);
