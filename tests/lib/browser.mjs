@@ -5,12 +5,12 @@ import { chromium } from 'playwright-core';
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync'];
 
-// A browser that closes when test `t` ends.
-export async function launchBrowser(t) {
+// A browser that closes when test `t` ends; `more` are further words of its command line.
+export async function launchBrowser(t, more = []) {
   const browser = await chromium.launch({
     headless: true,
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ARGS,
+    args: [...ARGS, ...more],
   });
   t?.after(() => browser.close());
   return browser;

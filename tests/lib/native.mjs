@@ -3,9 +3,10 @@
 // bracket is over, keeps the cursor, and knows from where to go on after a cut. No input or output of its own, so that
 // it serves every WebSocket there is.
 export class NativeReader {
-  // `take(event)` is called once for each event, `ready()` whenever all topics are caught up.
+  // `take(event)` is called once for each event of its topics, `ready()` whenever all of them are caught up.
   constructor(topics, take, ready) {
-    Object.assign(this, { topics, take, ready, cursor: undefined, bracket: null, problems: [] });
+    const mine = (event) => topics.includes(event.topic) && take(event); // channel sockets hear their channels too
+    Object.assign(this, { topics, take: mine, ready, cursor: undefined, bracket: null, problems: [] });
   }
 
   // What to say on a connection that has just opened.
