@@ -47,14 +47,23 @@ void deadline_init(struct deadline *d)
     d->due_ms = 0;
 }
 
-void deadline_arm(struct deadlines *q, struct deadline *d)
+void deadline_arm_from(struct deadlines *q, struct deadline *d, int64_t from_ms)
 {
     list_del(&d->node);
-    d->due_ms = loop_now(q->loop).mono_ms + q->delay_ms;
-    list_push_back(&q->members, &d->node);
-    if (!timer_armed(&q->timer)) {
+    d->due_ms = from_ms + q->delay_ms;
+    struct list *before = q->members.prev;
+    while (before != &q->members && LIST_ENTRY(before, struct deadline, node)->due_ms > d->due_ms) {
+        before = before->prev;
+    }
+    list_push_front(before, &d->node);
+    if (!timer_armed(&q->timer) || q->timer.due_ms > d->due_ms) {
         loop_timer_at(q->loop, &q->timer, d->due_ms);
     }
+}
+
+void deadline_arm(struct deadlines *q, struct deadline *d)
+{
+    deadline_arm_from(q, d, loop_now(q->loop).mono_ms);
 }
 
 void deadline_cancel(struct deadline *d)

@@ -35,6 +35,9 @@ void deadlines_fini(struct deadlines *q); // no member may be left
 void deadline_init(struct deadline *d);
 // (Re)arms: due delay_ms from loop_now, behind all others. It may be in another queue until now.
 void deadline_arm(struct deadlines *q, struct deadline *d);
+// The same from an instant other than loop_now, which may lie before it. Costs more the more
+// members are due later.
+void deadline_arm_from(struct deadlines *q, struct deadline *d, int64_t from_ms);
 void deadline_cancel(struct deadline *d); // safe to repeat
 static inline bool deadline_armed(const struct deadline *d)
 {

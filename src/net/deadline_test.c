@@ -203,13 +203,34 @@ static void a_turn_stays_bounded(void **state)
     mem_free(m);
 }
 
+static void from_other_instants(void **state)
+{
+    static const int64_t back_ms[] = {0, 1000, 5, 1000, 10};
+    static const int order[] = {1, 3, 4, 2, 0};
+    struct member m[ARRAY_LEN(back_ms)] = {0};
+    int64_t now_ms = loop_now(rig.loop).mono_ms;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(m); i++) {
+        m[i].id = (int)i;
+        deadline_init(&m[i].deadline);
+        deadline_arm_from(&rig.queue, &m[i].deadline, now_ms - back_ms[i]);
+        assert_true(m[i].deadline.due_ms == now_ms - back_ms[i] + DELAY_MS);
+    }
+    turn_until(&rig.count, ARRAY_LEN(m));
+    assert_memory_equal(rig.fired, order, sizeof(order));
+    assert_int_equal(rig.early, 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(fire_in_order_and_not_early), TEST(later_ones_fire_after_the_first_was_cancelled),
-        TEST(moves_between_queues),        TEST(members_may_go_in_a_call),
+        TEST(fire_in_order_and_not_early),
+        TEST(later_ones_fire_after_the_first_was_cancelled),
+        TEST(moves_between_queues),
+        TEST(members_may_go_in_a_call),
         TEST(a_turn_stays_bounded),
+        TEST(from_other_instants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
