@@ -67,7 +67,7 @@ static void on_drained(struct ws *ws, void *arg)
 }
 
 static void on_text(struct ws *ws, void *arg, struct str text);
-static void on_limited(struct ws *ws, void *arg, struct str text);
+static void on_limited(struct ws *ws, void *arg, struct str text, bool binary);
 
 static const struct ws_ops socket_ops = {
     .on_text = on_text,
@@ -364,7 +364,7 @@ static void on_text(struct ws *ws, void *arg, struct str text)
     arena_fini(&arena);
 }
 
-static void on_limited(struct ws *ws, void *arg, struct str text)
+static void on_limited(struct ws *ws, void *arg, struct str text, bool binary UNUSED)
 {
     (void)ws;
     struct wsession *w = arg;

@@ -233,6 +233,11 @@ size_t http_unsent_bytes(const struct http_request *req)
     return req->hc ? conn_unsent_bytes(req->hc->conn) : 0;
 }
 
+bool ws_is_asked(const struct http_request *req)
+{
+    return req->match.route && req->match.route->kind == ROUTE_UPGRADE;
+}
+
 struct http1_list ws_offered(const struct http_request *req)
 {
     return ws_offers(req->head);

@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "http/httpd.h"
+#include "wire/ws_frame.h"
 
 struct rig_config {
     const struct route *routes;
@@ -25,6 +26,8 @@ struct rig_config {
     // after the last connection is over. The loop may be turned there. NULL: none.
     void (*on_start)(void *ctx, struct loop *loop, struct metrics *metrics);
     void (*on_stop)(void *ctx);
+    void (*add_routes)(void *ctx, struct router *router); // after on_start
+    void (*on_drain)(void *ctx, int ws_code); // with httpd_drain, on the server's thread
     void *ctx;
 };
 
@@ -53,6 +56,16 @@ void rig_reply_read(int fd, struct rig_reply *ret); // one answer, chunked or no
 void rig_reply_read_head(int fd, struct rig_reply *ret);
 void rig_reply_free(struct rig_reply *reply);
 bool rig_reply_has(const struct rig_reply *reply, const char *text); // in the head
+// A WebSocket: of the server the frame is not fragmented; of the client it is masked.
+struct rig_frame {
+    enum ws_opcode op;
+    size_t len;
+    char *payload; // NUL-terminated; the caller's, for mem_free
+};
+struct rig_frame rig_frame_read(int fd);
+void rig_frame_say(int fd, enum ws_opcode op, struct str payload);
+int rig_close_code(const struct rig_frame *f); // 0: none
+
 // The peer has closed, after whatever it still sent.
 void rig_expect_end(int fd);
 // Sends one request on a connection of its own and gives the answer.

@@ -33,6 +33,7 @@ struct rig {
     int drain_code;
     bool stopping;
     void (*on_stop)(void *ctx);
+    void (*on_drain)(void *ctx, int ws_code);
     void *ctx;
 };
 
@@ -89,9 +90,13 @@ struct rig *rig_start(const struct rig_config *cfg)
     assert_int_equal(acceptor_listen(r->acceptor, STR("127.0.0.1"), 0, &listener), 0);
     r->port = listener_port(listener);
     r->on_stop = cfg->on_stop;
+    r->on_drain = cfg->on_drain;
     r->ctx = cfg->ctx;
     if (cfg->on_start) {
         cfg->on_start(cfg->ctx, r->loop, metrics_of(r->table, 0));
+    }
+    if (cfg->add_routes) {
+        cfg->add_routes(cfg->ctx, r->router);
     }
     assert_int_equal(pthread_create(&r->thread, NULL, serve, r), 0);
     return r;
@@ -104,9 +109,12 @@ static void on_mail(struct mail *m)
         acceptor_stop(r->acceptor);
         httpd_close_all(r->httpd);
         loop_stop(r->loop);
-    } else {
-        httpd_drain(r->httpd, r->drain_code);
+        return;
     }
+    if (r->on_drain) {
+        r->on_drain(r->ctx, r->drain_code);
+    }
+    httpd_drain(r->httpd, r->drain_code);
 }
 
 static void post(struct rig *r)
@@ -260,6 +268,43 @@ void rig_reply_read(int fd, struct rig_reply *ret)
     } else if (length) {
         read_more(fd, ret, strtoul(length + 18, NULL, 10));
     }
+}
+
+void rig_frame_say(int fd, enum ws_opcode op, struct str payload)
+{
+    static const uint8_t mask[4] = {1, 2, 3, 4};
+    struct buf b;
+    buf_init(&b, 1 << 22);
+    ws_put_frame(&b, op, payload, mask);
+    rig_say_bytes(fd, buf_str(&b));
+    buf_fini(&b);
+}
+
+struct rig_frame rig_frame_read(int fd)
+{
+    struct rig_frame f;
+    uint8_t head[2], more[8];
+    rig_read(fd, (char *)head, 2);
+    assert_int_equal(head[0] & 0xf0, 0x80);
+    assert_int_equal(head[1] & 0x80, 0);
+    f.op = head[0] & 0x0f;
+    f.len = head[1];
+    size_t extra = f.len == 126 ? 2 : f.len == 127 ? 8 : 0;
+    if (extra) {
+        rig_read(fd, (char *)more, extra);
+        f.len = 0;
+        for (size_t i = 0; i < extra; i++) {
+            f.len = f.len << 8 | more[i];
+        }
+    }
+    f.payload = mem_alloc(f.len + 1);
+    rig_read(fd, f.payload, f.len);
+    return f;
+}
+
+int rig_close_code(const struct rig_frame *f)
+{
+    return f->len < 2 ? 0 : (uint8_t)f->payload[0] << 8 | (uint8_t)f->payload[1];
 }
 
 void rig_reply_free(struct rig_reply *reply)

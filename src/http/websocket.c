@@ -25,6 +25,12 @@ const struct http_limits *ws_limits(const struct ws *ws)
     return ws->httpd->cfg.limits;
 }
 
+size_t ws_message_bytes_max(const struct ws *ws)
+{
+    size_t max = ws->ops->message_bytes_max;
+    return max ? max : ws_limits(ws)->message_bytes;
+}
+
 int64_t ws_now_ms(const struct ws *ws)
 {
     return loop_now(ws->httpd->cfg.loop).mono_ms;
@@ -359,6 +365,7 @@ void websockets_init(struct httpd *h)
     struct websockets *all = &h->websockets;
     pool_init(&all->pool, sizeof(struct ws), NULL);
     pool_init(&all->partials, sizeof(struct ws_partial), NULL);
+    list_init(&all->unpinged);
     list_init(&all->leaving);
     list_init(&all->over);
     deadlines_init(&all->closing, h->cfg.loop, h->cfg.limits->linger_ms, on_no_answer);
@@ -380,7 +387,8 @@ void websockets_fini(struct httpd *h)
 
 void websockets_close(struct httpd *h, int code, const char *reason)
 {
-    struct list *open[] = {&h->websockets.quiet.members, &h->websockets.pinged.members};
+    struct websockets *all = &h->websockets;
+    struct list *open[] = {&all->quiet.members, &all->pinged.members, &all->unpinged};
     for (size_t i = 0; i < ARRAY_LEN(open); i++) {
         LIST_FOREACH(node, open[i])
         {
@@ -392,8 +400,8 @@ void websockets_close(struct httpd *h, int code, const char *reason)
 void websockets_break(struct httpd *h)
 {
     struct websockets *all = &h->websockets;
-    struct list *lists[] = {&all->quiet.members, &all->pinged.members, &all->leaving,
-                            &all->closing.members, &all->over};
+    struct list *lists[] = {&all->quiet.members, &all->pinged.members,  &all->unpinged,
+                            &all->leaving,       &all->closing.members, &all->over};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         LIST_FOREACH(node, lists[i])
         {

@@ -28,7 +28,7 @@ struct ws_ops {
     void (*on_binary)(struct ws *ws, void *arg, struct str bytes);
     // A message beyond messages_per_second: it counts as not taken, so that the user can say so.
     // NULL: dropped. A peer that goes on far beyond the limit is closed with 1008.
-    void (*on_limited)(struct ws *ws, void *arg, struct str message);
+    void (*on_limited)(struct ws *ws, void *arg, struct str message, bool binary);
     // All that was written is sent, after ws_is_blocked was true or ws_want_drained. May be NULL.
     void (*on_drained)(struct ws *ws, void *arg);
     // The socket took less of a run than it was given (conn_send_run). Once until on_drained. May
@@ -36,16 +36,20 @@ struct ws_ops {
     void (*on_blocked)(struct ws *ws, void *arg);
     // The code that ended it: the peer's (1005: none given), ours, or 1006: the connection broke.
     void (*on_closed)(struct ws *ws, void *arg, int code);
+    size_t message_bytes_max; // 1009 beyond; 0: as for the others of the server
+    bool has_heartbeat;       // of its user's own: no pings are sent here
 };
 
-// Answers the request of a ROUTE_UPGRADE with 101. `protocol`: the subprotocol chosen, one of those
-// offered (ws_offers on http_head); p = NULL: none. The request is finished by this; bytes behind
-// the handshake are kept for on_text. False: the connection is gone or there is no memory (then
-// answered 503); nothing will be called.
+// Answers the request of a ROUTE_UPGRADE with 101. `ops` are good as long as the ws. `protocol`:
+// the subprotocol chosen, one of those offered (ws_offers on http_head); p = NULL: none. The
+// request is finished by this; bytes behind the handshake are kept for on_text. False: the
+// connection is gone or there is no memory (then answered 503); nothing will be called.
 bool ws_upgrade(struct http_request *req, struct str protocol, const struct ws_ops *ops, void *arg,
                 struct ws **ret) MUST_CHECK;
 // The subprotocols offered, in the client's order; see wire/ws_handshake.h.
 struct http1_list ws_offered(const struct http_request *req);
+// Is it the request of a ROUTE_UPGRADE?
+bool ws_is_asked(const struct http_request *req);
 
 void ws_send_text(struct ws *ws, struct str text); // valid UTF-8; copied
 void ws_send_binary(struct ws *ws, struct str bytes);

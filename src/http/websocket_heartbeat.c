@@ -56,7 +56,12 @@ void ws_heard(struct ws *ws)
 
 void ws_heartbeat_begin(struct ws *ws)
 {
-    deadline_arm(&ws->httpd->websockets.quiet, &ws->deadline);
+    struct websockets *all = &ws->httpd->websockets;
+    if (ws->ops->has_heartbeat) {
+        list_push_back(&all->unpinged, &ws->deadline.node);
+    } else {
+        deadline_arm(&all->quiet, &ws->deadline);
+    }
 }
 
 void ws_heartbeat_init(struct httpd *h)

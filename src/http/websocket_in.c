@@ -4,7 +4,10 @@
 #include "base/err.h"
 #include "http/internal.h"
 
-enum { FLOOD_FACTOR = 10 }; // times the limit of a second that end a connection
+enum {
+    FLOOD_FACTOR = 10,     // times the limit of a second that end a connection
+    LARGEST_PER_SECOND = 4 // messages of the largest size are within every limit of bytes
+};
 
 // ---- What is partial ----
 
@@ -14,7 +17,7 @@ static struct ws_partial *partial_of(struct ws *ws)
     if (!ws->partial) {
         ws->partial = pool_try_alloc(&all->partials);
         if (ws->partial) {
-            ws_decoder_init(&ws->partial->decoder, WS_SERVER, ws_limits(ws)->message_bytes);
+            ws_decoder_init(&ws->partial->decoder, WS_SERVER, ws_message_bytes_max(ws));
         }
     }
     return ws->partial;
@@ -61,7 +64,19 @@ static void settle(struct ws *ws, struct ws_decoder *used)
     if (!own && ws->state == WS_STATE_OPEN) {
         ws_fail(ws, err_close_code(E_NO_MEMORY), err_text(E_NO_MEMORY));
     }
-    ws_decoder_init(used, WS_SERVER, ws_limits(ws)->message_bytes);
+    ws_decoder_init(used, WS_SERVER, ws_message_bytes_max(ws));
+}
+
+static struct ws_decoder *decoder_of(struct ws *ws)
+{
+    if (ws->partial) {
+        return &ws->partial->decoder;
+    }
+    struct ws_decoder *shared = &ws->httpd->websockets.decoder;
+    if (shared->message_bytes_max != ws_message_bytes_max(ws)) {
+        ws_decoder_init(shared, WS_SERVER, ws_message_bytes_max(ws));
+    }
+    return shared;
 }
 
 // ---- Frames in ----
@@ -88,8 +103,10 @@ static unsigned over_limit(struct ws *ws, size_t bytes)
 {
     const struct http_limits *limits = ws_limits(ws);
     unsigned over = ws->messages / limits->messages_per_second;
-    unsigned over_bytes =
-        (unsigned)((uint64_t)ws->blocks * WS_BLOCK_BYTES / limits->message_bytes_per_second);
+    uint64_t bytes_max = (uint64_t)limits->message_bytes_per_second;
+    uint64_t largest = (uint64_t)ws->ops->message_bytes_max * LARGEST_PER_SECOND;
+    bytes_max = bytes_max > largest ? bytes_max : largest;
+    unsigned over_bytes = (unsigned)((uint64_t)ws->blocks * WS_BLOCK_BYTES / bytes_max);
     if (over || over_bytes) {
         hit(ws, over ? LIMIT_ROW_MESSAGES_PER_SECOND : LIMIT_ROW_MESSAGE_BYTES_PER_SECOND);
     }
@@ -111,7 +128,7 @@ static void take_message(struct ws *ws, const struct ws_event *e)
         ws_fail(ws, err_close_code(E_POLICY), "Far too many messages.");
     } else if (over > 0) {
         if (ws->ops->on_limited) {
-            ws->ops->on_limited(ws, ws->arg, e->data);
+            ws->ops->on_limited(ws, ws->arg, e->data, e->type == WS_BINARY);
         }
     } else if (e->type == WS_BINARY) {
         ws->ops->on_binary(ws, ws->arg, e->data);
@@ -211,7 +228,7 @@ static void take_frames(struct ws *ws, struct ws_decoder *d, char *p, size_t len
 size_t ws_on_data(struct conn *c UNUSED, void *arg, char *p, size_t len)
 {
     struct ws *ws = arg;
-    struct ws_decoder *d = ws->partial ? &ws->partial->decoder : &ws->httpd->websockets.decoder;
+    struct ws_decoder *d = decoder_of(ws);
     take_frames(ws, d, p, len);
     settle(ws, d);
     return len;

@@ -23,7 +23,8 @@ struct http_conn;
 
 // All WebSockets of one httpd. Each is in exactly one of these lists, by the node of its deadline:
 //
-//   OPEN     quiet --ping_ms--> [ping] --> pinged --a frame--> quiet
+//   OPEN     quiet --ping_ms--> [ping] --> pinged --a frame--> quiet; or unpinged, if its user has
+//            a heartbeat of its own
 //   any      leaving: left OPEN, until on_closed was called at the end of the turn; then
 //   CLOSING  closing --linger_ms--> over
 //   CLOSED   over
@@ -32,6 +33,7 @@ struct websockets {
     struct pool partials;
     struct deadlines quiet;  // ping_ms until a ping; also who can't be pinged, being blocked
     struct deadlines pinged; // pong_ms for the answer
+    struct list unpinged;
     struct list leaving;
     struct deadlines closing; // linger_ms for the peer's Close
     struct list over;
@@ -86,6 +88,7 @@ void websockets_fini(struct httpd *h); // none may be left
 void websockets_close(struct httpd *h, int code, const char *reason);
 void websockets_break(struct httpd *h); // closes their connections at once
 const struct http_limits *ws_limits(const struct ws *ws);
+size_t ws_message_bytes_max(const struct ws *ws);
 int64_t ws_now_ms(const struct ws *ws);
 void ws_put_control(struct ws *ws, enum ws_opcode op, struct str payload);
 // Both say why, and do not wait for an answer.

@@ -68,8 +68,9 @@ static void on_binary(struct ws *ws, void *arg, struct str bytes)
     ws_send_binary(ws, bytes);
 }
 
-static void on_limited(struct ws *ws, void *arg, struct str message)
+static void on_limited(struct ws *ws, void *arg, struct str message, bool binary)
 {
+    (void)binary;
     (void)ws;
     (void)arg;
     (void)message;
@@ -236,59 +237,22 @@ static void put(struct buf *b, enum ws_opcode op, struct str payload)
 
 static void say(int fd, enum ws_opcode op, struct str payload)
 {
-    struct buf b;
-    buf_init(&b, 1 << 22);
-    put(&b, op, payload);
-    rig_say_bytes(fd, buf_str(&b));
-    buf_fini(&b);
-}
-
-struct frame {
-    enum ws_opcode op;
-    size_t len;
-    char *payload; // NUL-terminated
-};
-
-static struct frame read_frame(int fd)
-{
-    struct frame f;
-    uint8_t head[2], more[8];
-    rig_read(fd, (char *)head, 2);
-    assert_int_equal(head[0] & 0xf0, 0x80);
-    assert_int_equal(head[1] & 0x80, 0);
-    f.op = head[0] & 0x0f;
-    f.len = head[1];
-    size_t extra = f.len == 126 ? 2 : f.len == 127 ? 8 : 0;
-    if (extra) {
-        rig_read(fd, (char *)more, extra);
-        f.len = 0;
-        for (size_t i = 0; i < extra; i++) {
-            f.len = f.len << 8 | more[i];
-        }
-    }
-    f.payload = mem_alloc(f.len + 1);
-    rig_read(fd, f.payload, f.len);
-    return f;
+    rig_frame_say(fd, op, payload);
 }
 
 static void expect(int fd, enum ws_opcode op, const char *payload)
 {
-    struct frame f = read_frame(fd);
+    struct rig_frame f = rig_frame_read(fd);
     assert_int_equal(f.op, op);
     assert_string_equal(f.payload, payload);
     mem_free(f.payload);
 }
 
-static int close_code(const struct frame *f)
-{
-    return f->len < 2 ? 0 : (uint8_t)f->payload[0] << 8 | (uint8_t)f->payload[1];
-}
-
 static void expect_close(int fd, int code)
 {
-    struct frame f = read_frame(fd);
+    struct rig_frame f = rig_frame_read(fd);
     assert_int_equal(f.op, WS_OP_CLOSE);
-    assert_int_equal(close_code(&f), code);
+    assert_int_equal(rig_close_code(&f), code);
     mem_free(f.payload);
 }
 
@@ -444,7 +408,7 @@ static void messages_come_back(void **state)
     wait_for(&drained_count, 1);
     say(fd, WS_OP_TEXT, str_make(long_text, 200));
     say(fd, WS_OP_TEXT, str_of(long_text));
-    struct frame f = read_frame(fd);
+    struct rig_frame f = rig_frame_read(fd);
     assert_int_equal(f.len, 200);
     mem_free(f.payload);
     expect(fd, WS_OP_TEXT, long_text);
@@ -503,9 +467,9 @@ static void faults_get_their_close_code(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         int fd = dial(*state, HELLO("/ws"));
         rig_say_bytes(fd, rows[i].bytes);
-        struct frame f = read_frame(fd);
-        if (f.op != WS_OP_CLOSE || close_code(&f) != rows[i].code) {
-            fail_msg("row %zu: opcode %d, code %d", i, (int)f.op, close_code(&f));
+        struct rig_frame f = rig_frame_read(fd);
+        if (f.op != WS_OP_CLOSE || rig_close_code(&f) != rows[i].code) {
+            fail_msg("row %zu: opcode %d, code %d", i, (int)f.op, rig_close_code(&f));
         }
         assert_true(f.len > 2); // it says why
         mem_free(f.payload);
@@ -549,9 +513,9 @@ static void floods(void **state)
         put(&b, WS_OP_TEXT, STR("x"));
     }
     rig_say_bytes(fd, buf_str(&b));
-    struct frame f;
+    struct rig_frame f;
     do {
-        f = read_frame(fd);
+        f = rig_frame_read(fd);
         mem_free(f.payload);
     } while (f.op == WS_OP_TEXT);
     assert_int_equal(f.op, WS_OP_CLOSE);
@@ -583,9 +547,9 @@ static void who_answers_pings_stays(void **state)
         say(fd, WS_OP_PONG, STR(""));
     }
     say(fd, WS_OP_TEXT, STR("still here"));
-    struct frame f;
+    struct rig_frame f;
     do {
-        f = read_frame(fd);
+        f = rig_frame_read(fd);
         mem_free(f.payload);
     } while (f.op == WS_OP_PING);
     assert_int_equal(f.op, WS_OP_TEXT);
@@ -628,7 +592,7 @@ static void a_slow_reader_blocks_and_drains(void **state)
     say(fd, WS_OP_PING, STR("3"));
     usleep(20000);
     assert_int_equal(drained_count, 0);
-    struct frame f = read_frame(fd);
+    struct rig_frame f = rig_frame_read(fd);
     assert_int_equal(f.len, 1 << 20);
     mem_free(f.payload);
     expect(fd, WS_OP_PONG, "3");
@@ -646,7 +610,7 @@ static void who_reads_nothing_is_closed_and_can_know_why(void **state)
     assert_int_equal(closed_code, 4008);
     assert_int_equal(rig_metric(*state, METRIC_SLOW_CLOSED), 1);
     rig_wait_metric(*state, METRIC_CONNECTIONS, 0);
-    struct frame f = read_frame(fd);
+    struct rig_frame f = rig_frame_read(fd);
     assert_int_equal(f.len, 1 << 20);
     mem_free(f.payload);
     expect_close(fd, 4008);
@@ -682,9 +646,9 @@ static void the_hub_closes(void **state)
 {
     int fd = dial(*state, HELLO("/ws"));
     say(fd, WS_OP_TEXT, STR("bye"));
-    struct frame f = read_frame(fd);
+    struct rig_frame f = rig_frame_read(fd);
     assert_int_equal(f.op, WS_OP_CLOSE);
-    assert_int_equal(close_code(&f), 4000);
+    assert_int_equal(rig_close_code(&f), 4000);
     assert_string_equal(f.payload + 2, "as you like");
     mem_free(f.payload);
     wait_for(&closed_count, 1); // at once, not when the peer has answered
@@ -700,9 +664,9 @@ static void a_peer_that_does_not_answer_our_close(void **state)
 {
     int fd = dial(*state, HELLO("/ws"));
     say(fd, WS_OP_TEXT, STR("bye"));
-    struct frame f;
+    struct rig_frame f;
     do {
-        f = read_frame(fd);
+        f = rig_frame_read(fd);
         mem_free(f.payload);
     } while (f.op == WS_OP_PING);
     assert_int_equal(f.op, WS_OP_CLOSE);
