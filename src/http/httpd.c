@@ -100,12 +100,23 @@ static void on_head_stall(struct deadlines *q UNUSED, struct deadline *d)
     http_refuse(hc, -E_TIMEOUT, "The request head took too long to arrive.");
 }
 
+// It is answered without its handler.
+static void refuse_unheard(struct http_request *req, int err, const char *why)
+{
+    const struct http_request_ops *ops = req->ops;
+    req->ops = NULL;
+    if (ops && ops->on_abort) {
+        ops->on_abort(req, req->ops_arg);
+    }
+    http_reply_error(req, err, why);
+}
+
 static void on_body_stall(struct deadlines *q UNUSED, struct deadline *d)
 {
     struct http_conn *hc = conn_of(d, HTTP_BODY);
     metrics_add(conn_metrics(hc->conn), METRIC_HTTP_REFUSED, 1);
     hit(hc, LIMIT_ROW_BODY_STALL_MS);
-    http_reply_error(hc->req, -E_TIMEOUT, "The request body took too long to arrive.");
+    refuse_unheard(hc->req, -E_TIMEOUT, "The request body took too long to arrive.");
 }
 
 // ---- Heads and bodies ----
@@ -143,6 +154,13 @@ static void begin_body(struct http_conn *hc)
     if (head->head.framing == HTTP1_NO_BODY) {
         body_done(hc);
         return;
+    }
+    const struct route *route = hc->req->match.route;
+    if (route->begin) {
+        route->begin(hc->req, route->ctx);
+        if (!hc->req) {
+            return;
+        }
     }
     hc->phase = HTTP_BODY;
     deadline_arm(&hc->httpd->bodies, &hc->deadline);
@@ -202,7 +220,7 @@ static void refuse_body(struct http_conn *hc, int err)
         hit(hc, LIMIT_ROW_BODY_BYTES);
     }
     metrics_add(conn_metrics(hc->conn), METRIC_HTTP_REFUSED, 1);
-    http_reply_error(hc->req, err, hc->req->body_decoder.why);
+    refuse_unheard(hc->req, err, hc->req->body_decoder.why);
 }
 
 static size_t take_body(struct http_conn *hc, char *p, size_t len)

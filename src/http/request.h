@@ -58,8 +58,9 @@ struct now http_now(const struct http_request *req); // of this turn
 struct http_request_ops {
     // Nobody is there to answer any more: the peer shut its side, or the connection is gone. Called
     // at most once, never from inside a call of the handler's, and not after an answer was
-    // finished. With this set the connection is closed as soon as the peer shuts its side; without
-    // it a short request is still answered. May be NULL.
+    // finished. While the body comes (route.begin) also when the server refuses it. With this set
+    // the connection is closed as soon as the peer shuts its side; without it a short request is
+    // still answered. May be NULL.
     void (*on_abort)(struct http_request *req, void *arg);
     // Streams: the socket took less of a run than it was given (conn_send_run). Once until
     // on_drained. May be NULL.

@@ -38,6 +38,9 @@ struct route {
     const char *pattern;      // of static storage
     unsigned flags;
     void (*handle)(struct http_request *req, void *ctx);
+    // The head of a request that is let in is here, and a body will follow: it may be refused now,
+    // by answering it, and then is not read. NULL: nothing is to be said yet.
+    void (*begin)(struct http_request *req, void *ctx);
     void *ctx;
     // A further condition (on the query, say); NULL: none. Without it the route does not exist for
     // that request.
