@@ -27,7 +27,7 @@
 
 #define CONNECTIONS_MAX 15000
 #define RATE_MAX        100000
-#define SECONDS_MAX     3600
+#define SECONDS_MAX     86400
 #define SOURCES         200 // addresses that attacks come from
 #define READ_BYTES      65536
 #define CHUNK_BYTES     2048 // of what is random

@@ -14,8 +14,12 @@ const RATIO_MAX = 2;
 const P99_FLOOR_MS = 1; // below it a ratio says more about the machine than about the hub
 const RSS_SLACK = 8 * 2 ** 20; // beyond what the log in memory grew by
 const BACK_MAX_S = 60;
-const ATTACK_GRACE_S = 120;
+const GONE_MAX_S = 15; // for the honest of the quiet part to be gone
+const ATTACK_GRACE_S = 120; // an attack ends by itself when nobody ends it
+const END_MAX_MS = 10_000; // for attackers to say what they had
+const SECONDS_MAX = 3600;
 const RAMP_MS = 2000; // from the first connection of an attack to the measuring
+const HONEST_S = 4; // to connect and to end
 
 // Each is one or more calls of bench_hostile. `token`: whose tokens are sent, with broken signatures.
 const ATTACKS = {
@@ -41,7 +45,7 @@ const USAGE = `usage: bench/hostile.mjs [--only ATTACK,...] [--seconds N] [--qui
                          [--limited] [--clairon BIN] [--hostile BIN] [--json FILE]
 
   --only ATTACK,...  of: ${Object.keys(ATTACKS).join(' ')}
-  --seconds N        of each attack (20)
+  --seconds N        of each attack, up to ${SECONDS_MAX} (20)
   --quiet N          without one, before it (10)
   --clients N        honest subscribers (1000)
   --rate N           events per second to all of them (200)
@@ -78,6 +82,9 @@ function optionsFrom(words) {
       throw new UsageError(`--${name} is a number from 1 on`);
     }
   }
+  if (Math.max(given.seconds, given.quiet) > SECONDS_MAX) {
+    throw new UsageError(`--seconds and --quiet go up to ${SECONDS_MAX}`);
+  }
   given.attacks = given.only?.split(',') ?? Object.keys(ATTACKS);
   const unknown = given.attacks.filter((name) => !Object.hasOwn(ATTACKS, name));
   if (unknown.length) {
@@ -109,7 +116,9 @@ function beginAttack(parts, server, tokens, options) {
 
 async function endAttack(running) {
   running.forEach(({ child }) => child.kill('SIGTERM'));
+  const timer = setTimeout(() => running.forEach(({ child }) => child.kill('SIGKILL')), END_MAX_MS);
   const ends = await Promise.all(running.map(({ done }) => done));
+  clearTimeout(timer);
   return ends.map(({ code, out, err }) => {
     try {
       return JSON.parse(out);
@@ -131,39 +140,61 @@ function held(before, now) {
   ];
 }
 
-// Waits until the hub is as it was.
-async function comeBack(server, before, tokens) {
+// Looks until `left(now)` has nothing in it any more, for so many seconds: {seconds, left, after}. `after` is null where
+// the hub said nothing of itself.
+async function lookUntil(server, tokens, secondsMax, left) {
   const began = Date.now();
   for (;;) {
-    const now = await lookAt(server, tokens?.honest);
-    const left = held(before, now);
+    const now = await lookAt(server, tokens?.honest).catch((error) => ({ error: error.message }));
     const seconds = (Date.now() - began) / 1000;
-    if (left.length === 0 || seconds > BACK_MAX_S) {
-      return { seconds, left, after: now };
+    const still = now.error ? [`/metrics: ${now.error}`] : left(now);
+    if (still.length === 0 || seconds > secondsMax || server.ended) {
+      return { seconds, left: still, after: now.error ? null : now };
     }
     await sleep(250);
   }
 }
 
+// Who was there in the quiet part is gone; topics and pools that it needed stay, and so are no part of an attack.
+function whenGone(server, tokens, empty) {
+  const names = ['clairon_connections', 'clairon_sessions'].filter((name) => name in empty.gauges);
+  return lookUntil(server, tokens, GONE_MAX_S, (now) => names.filter((name) => now.gauges[name] > empty.gauges[name]));
+}
+
+// The most that the hub holds, until stop().
+function watchPeak(server) {
+  const peak = { rss: 0, fds: 0 };
+  const timer = setInterval(() => {
+    try {
+      const rss = Number(/^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+      peak.rss = Math.max(peak.rss, rss);
+      peak.fds = Math.max(peak.fds, fs.readdirSync(`/proc/${server.pid}/fd`).length);
+    } catch { // It is gone: that is told at its end.
+      clearInterval(timer);
+    }
+  }, 500);
+  return { peak, stop: () => clearInterval(timer) };
+}
+
+const say = (name, what) => console.log(`${new Date().toISOString().slice(11, 19)} ${name}: ${what}`);
+
 async function measure(name, server, tokens, options) {
   const load = { clairon: options.clairon, clients: options.clients, rate: options.rate, token: tokens?.honest };
   const empty = await lookAt(server, tokens?.honest);
+  say(name, `${options.quiet} s without it`);
   const quiet = await honest(server, { ...load, seconds: options.quiet });
-  await comeBack(server, empty, tokens);
+  await whenGone(server, tokens, empty);
   const before = await lookAt(server, tokens?.honest);
+  say(name, `${options.seconds} s under attack`);
   const running = beginAttack(possible(ATTACKS[name], tokens), server, tokens, options);
   await sleep(RAMP_MS);
-  const peak = { rss: 0, fds: 0 };
-  const looking = setInterval(() => {
-    const rss = Number(/^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]) * 1024;
-    peak.rss = Math.max(peak.rss, rss);
-    peak.fds = Math.max(peak.fds, fs.readdirSync(`/proc/${server.pid}/fd`).length);
-  }, 500);
+  const watch = watchPeak(server);
   const under = await honest(server, { ...load, seconds: options.seconds });
-  clearInterval(looking);
+  watch.stop();
   const attackers = await endAttack(running);
-  const back = await comeBack(server, before, tokens);
-  return { name, quiet, under, attackers, before, peak, ...back };
+  say(name, `until the hub is as it was, ${BACK_MAX_S} s at most`);
+  const back = await lookUntil(server, tokens, BACK_MAX_S, (now) => held(before, now));
+  return { name, quiet, under, attackers, before, peak: watch.peak, ...back, after: back.after ?? { rss: NaN, fds: NaN } };
 }
 
 // ---- what is said
@@ -246,17 +277,28 @@ async function main(words) {
   const limits = options.limited ? { CLAIRON__LIMITS__EXEMPT: '127.0.0.1/32' } : {};
   const server = await startOwn({ clairon: options.clairon, env: { ...env, ...limits } });
   const rows = [];
+  const broken = [];
+  const each = options.quiet + options.seconds + 2 * HONEST_S + RAMP_MS / 1000;
+  console.log(`${names.length} attacks: about ${Math.ceil((each * names.length) / 60)} minutes, and a minute more for each that the hub does not get over`);
   for (const name of names) {
-    const row = await measure(name, server, tokens, options);
-    rows.push(row);
-    console.log(rowOf(row).join(' | '));
+    try {
+      const row = await measure(name, server, tokens, options);
+      rows.push(row);
+      console.log(rowOf(row).join(' | '));
+    } catch (error) {
+      broken.push(`${name}: ${error.message}`);
+      say(name, error.message);
+    }
+    if (server.ended) {
+      break;
+    }
   }
   const end = await server.stop();
   console.log(`\n${table(rows)}\n`);
   if (options.json) {
     fs.writeFileSync(options.json, `${JSON.stringify(rows, null, 1)}\n`);
   }
-  const faults = [...rows.flatMap(faultsOf), ...(end ? [end] : [])];
+  const faults = [...rows.flatMap(faultsOf), ...broken, ...(end ? [end] : [])];
   faults.forEach((fault) => console.log(`FAULT ${fault}`));
   return faults.length ? 1 : 0;
 }

@@ -123,7 +123,7 @@ export async function honest(server, { clairon, clients, rate, seconds, publishe
     '--subscribe', `${server.url.replace('http', 'ws')}/api/v1/ws${query}`,
     '--publish', `${server.url}/api/v1/publish${query}`,
     '--server-pid', String(server.pid), '--server-cpu', String(CORES.serverCore), '--json', '-'];
-  const { code, out, err } = await onLoadCore(words, { seconds: seconds + 120 }).done;
+  const { code, out, err } = await onLoadCore(words, { seconds: seconds + 60 }).done;
   try {
     return JSON.parse(out);
   } catch {
