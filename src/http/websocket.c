@@ -74,7 +74,7 @@ static void put_close(struct ws *ws, int code, struct str reason)
 {
     struct buf b;
     buf_init(&b, WS_HEAD_MAX + WS_CONTROL_MAX);
-    ws_put_close(&b, code, reason, NULL);
+    ws_put_close(&b, code, ws->ops->no_reasons ? STR_NONE : reason, NULL);
     if (!b.failed) {
         conn_write(ws->conn, buf_str(&b));
     }

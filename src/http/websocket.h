@@ -37,6 +37,7 @@ struct ws_ops {
     // The code that ended it: the peer's (1005: none given), ours, or 1006: the connection broke.
     void (*on_closed)(struct ws *ws, void *arg, int code);
     size_t message_bytes_max; // 1009 beyond; 0: as for the others of the server
+    bool no_reasons;          // Close frames have a code and no text
     bool has_heartbeat;       // of its user's own: no pings are sent here
 };
 

@@ -160,7 +160,7 @@ static bool find(struct eio *e, struct http_request *req, struct engineio_reques
     struct eio_socket *s = socket_of(e, ret->query.sid);
     ret->known = s && is_for(s, ret);
     enum engineio_error err = engineio_check(ret);
-    if (err == ENGINEIO_ERROR_NR && ret->known && !s->polling) {
+    if (err == ENGINEIO_ERROR_NR && ret->known && !s->polling && !ret->upgrade) {
         err = ENGINEIO_BAD_REQUEST; // it is on WebSocket for good
     }
     if (err != ENGINEIO_ERROR_NR) {

@@ -74,6 +74,16 @@ static void change_to(struct eio_socket *s, struct ws *ws)
 
 // ---- The probe ----
 
+static void on_stray_text(struct ws *ws UNUSED, void *arg UNUSED, struct str text UNUSED)
+{
+}
+
+static void on_stray_closed(struct ws *ws UNUSED, void *arg UNUSED, int code UNUSED)
+{
+}
+
+static const struct ws_ops stray_ops = {.on_text = on_stray_text, .on_closed = on_stray_closed};
+
 static void finish_upgrade(struct eio_socket *s, struct ws *ws)
 {
     const struct eio_ops *ops = s->eio->cfg.ops;
@@ -107,11 +117,21 @@ static void on_probe_late(struct deadlines *q UNUSED, struct deadline *d)
     ws_close(p->probe, 1000, "");
 }
 
+// One more for a socket that has one, or tries one. It is opened and closed: an answer by HTTP is
+// to many clients the fault of a server that is not there.
+static void turn_away(struct http_request *req)
+{
+    struct ws *ws;
+    if (ws_upgrade(req, STR_NONE, &stray_ops, NULL, &ws)) {
+        ws_close(ws, err_close_code(E_POLICY), "");
+    }
+}
+
 void eio_ws_probe(struct eio_socket *s, struct http_request *req)
 {
     struct eio_polling *p = s->polling;
-    if (p->probe) {
-        eio_refuse(req, ENGINEIO_BAD_REQUEST);
+    if (!p || p->probe) {
+        turn_away(req);
     } else if (ws_upgrade(req, STR_NONE, &s->eio->ws_ops, s, &p->probe)) {
         deadline_arm(&s->eio->probes, &p->deadline);
     }
@@ -233,6 +253,7 @@ void eio_ws_init(struct eio *e)
                                 .on_blocked = on_blocked,
                                 .on_closed = on_closed,
                                 .message_bytes_max = l->payload_bytes_max,
-                                .has_heartbeat = true};
+                                .has_heartbeat = true,
+                                .no_reasons = true};
     deadlines_init(&e->probes, e->cfg.loop, l->upgrade_timeout_ms, on_probe_late);
 }
