@@ -23,7 +23,7 @@ static void print_help(FILE *out)
             "Real-time events for long-running jobs: one ordered log, many kinds of clients.\n\n"
             "Commands:\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].help);
     }
     fprintf(
         out,

@@ -23,9 +23,10 @@ const ALLOWED = {
   dialect: ['sio', 'http', 'net', 'wire', 'hub', 'base'],
   ingest: ['http', 'net', 'wire', 'hub', 'base'],
   server: ['dialect', 'ingest', 'sio', 'http', 'net', 'wire', 'hub', 'store', 'auth', 'base'],
+  conformance: ['sio', 'http', 'net', 'wire', 'base'],
   client: ['wire', 'base'],
   load: ['wire', 'base'],
-  cli: ['client', 'load', 'server', 'auth', 'wire', 'base'],
+  cli: ['client', 'conformance', 'load', 'server', 'auth', 'wire', 'base'],
 };
 const DIALECTS = ['native', 'deployment', 'ticket', 'socketio', 'polling', 'sse', 'poll'];
 

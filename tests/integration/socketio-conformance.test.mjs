@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: MIT
+// Engine.IO and Socket.IO byte by byte against `clairon conformance`: what the public test suites look at, by both
+// transports, and what they leave out of broken packets.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { io } from 'socket.io-client';
+import { request, runCli, within } from '../lib/index.mjs';
+import { Polling, Socket, startConformance, TRANSPORTS } from '../lib/engineio.mjs';
+
+const ENGINE = '/engine.io/';
+const SOCKET = '/socket.io/';
+const bytes = (...list) => Buffer.from(list);
+const hole = (num) => `{"_placeholder":true,"num":${num}}`;
+
+// Until it is over; fails when it goes on.
+async function expectEnd(link) {
+  for (let i = 0; i < 100; i++) {
+    if (await link.next() === undefined) {
+      return;
+    }
+  }
+  assert.fail('the connection is still open');
+}
+
+// Opens a connection of Socket.IO and enters the main namespace.
+async function enter(Transport, url, connect = '40') {
+  const link = await Transport.open(url, SOCKET);
+  await link.send(connect);
+  const answer = await link.next();
+  assert.match(answer, /^40\{"sid":"[\w-]{20}"(,"pid":"[\w-]{20}")?\}$/);
+  return Object.assign(link, JSON.parse(answer.slice(2)));
+}
+
+// ---- Engine.IO: the handshake and its refusals.
+
+test('Engine.IO handshakes', async (t) => {
+  const { protocol: url } = await startConformance(t, ['protocol']);
+  await t.test('polling', async () => {
+    const { open, answer } = await Polling.open(url, ENGINE);
+    assert.match(open.sid, /^[\w-]{20,}$/);
+    assert.deepEqual({ ...open, sid: '' }, { sid: '', upgrades: ['websocket'], pingInterval: 300, pingTimeout: 200, maxPayload: 1000000 });
+    assert.match(answer.headers['content-type'], /^text\/plain; ?charset=UTF-8$/i);
+  });
+  await t.test('websocket', async () => {
+    const link = await Socket.open(url, ENGINE);
+    assert.deepEqual({ ...link.open, sid: '' }, { sid: '', upgrades: [], pingInterval: 300, pingTimeout: 200, maxPayload: 1000000 });
+    await link.leave();
+  });
+  const refusals = [
+    ['no version', 'GET', 'transport=polling', 5, 'Unsupported protocol version'],
+    ['unknown version', 'GET', 'EIO=abc&transport=polling', 5, 'Unsupported protocol version'],
+    ['no transport', 'GET', 'EIO=4', 0, 'Transport unknown'],
+    ['unknown transport', 'GET', 'EIO=4&transport=abc', 0, 'Transport unknown'],
+    ['POST without a session', 'POST', 'EIO=4&transport=polling', 2, 'Bad handshake method'],
+    ['PUT without a session', 'PUT', 'EIO=4&transport=polling', 2, 'Bad handshake method'],
+    ['a session nobody has', 'GET', 'EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA', 1, 'Session ID unknown'],
+    ['websocket without an Upgrade', 'GET', 'EIO=4&transport=websocket', 3, 'Bad request'],
+  ];
+  for (const [name, method, query, code, message] of refusals) {
+    await t.test(name, async () => {
+      const { status, json } = await request(method, `${url}${ENGINE}?${query}`, { headers: { 'content-length': '0' } });
+      assert.deepEqual([status, json], [400, { code, message }]);
+    });
+  }
+  for (const query of ['EIO=abc&transport=websocket', 'EIO=4&transport=abc', 'EIO=4', 'transport=websocket']) {
+    await t.test(`an Upgrade with ${query}`, async () => {
+      await assert.rejects(Socket.dial(`${url.replace('http', 'ws')}${ENGINE}?${query}`));
+    });
+  }
+});
+
+// ---- Engine.IO: messages.
+
+test('Engine.IO messages by polling', async (t) => {
+  const { protocol: url } = await startConformance(t, ['protocol']);
+  const rows = [
+    ['one text', '4hello', '4hello'],
+    ['three in their order, in one body', '4test1\x1e4test2\x1e4test3', '4test1\x1e4test2\x1e4test3'],
+    ['text and bytes', '4hello\x1ebAQIDBA==', '4hello\x1ebAQIDBA=='],
+    ['text of more bytes than characters', '4Я\u2028€😀', '4Я\u2028€😀'],
+    ['an empty message', '4', '4'],
+  ];
+  for (const [name, sent, back] of rows) {
+    await t.test(name, async () => {
+      const link = await Polling.open(url, ENGINE);
+      const posted = await link.post(sent);
+      assert.deepEqual([posted.status, posted.text], [200, 'ok']);
+      const { status, text } = await link.get();
+      assert.deepEqual([status, text], [200, back]);
+    });
+  }
+  for (const broken of ['abc', '', '4a\x1e', '\x1e4a', '9', 'b!!!', '2']) {
+    await t.test(`a body of ${JSON.stringify(broken)} ends the session`, async () => {
+      const link = await Polling.open(url, ENGINE);
+      await link.send(broken);
+      assert.equal((await link.get()).status, 400);
+    });
+  }
+  await t.test('two polls at once', async () => {
+    const link = await Polling.open(url, ENGINE);
+    const first = link.get();
+    await new Promise((resolve) => { setTimeout(resolve, 5); }); // the order in which they come is the point
+    const answers = await Promise.all([first, link.get()]);
+    const [good, bad] = answers[0].status === 200 ? answers : answers.reverse();
+    assert.deepEqual([good.status, good.text, bad.status], [200, '1', 400]);
+    assert.equal((await link.get()).status, 400);
+  });
+  await t.test('close while a poll waits', async () => {
+    const link = await Polling.open(url, ENGINE);
+    const poll = link.get();
+    const posted = await link.post('1');
+    assert.equal(posted.text, 'ok');
+    const { status, text } = await poll.catch(() => ({ status: 400, text: '6' })); // it came second
+    assert.ok(text === '6' || status === 400, text);
+    assert.equal((await link.get()).status, 400);
+  });
+  await t.test('pings are answered, and who does not is gone', async () => {
+    const link = await Polling.open(url, ENGINE);
+    for (let i = 0; i < 3; i++) {
+      assert.equal((await link.get()).text, '2');
+      await link.send('3');
+    }
+    await expectEnd({ next: async () => ((await link.get()).status === 200 ? '' : undefined) });
+  });
+});
+
+test('Engine.IO messages by WebSocket', async (t) => {
+  const { protocol: url } = await startConformance(t, ['protocol']);
+  await t.test('text and bytes come back', async () => {
+    const link = await Socket.open(url, ENGINE);
+    await link.send('4hello', bytes(1, 2, 3, 4), '4', Buffer.alloc(0));
+    assert.deepEqual([await link.next(), await link.next(), await link.next(), await link.next()], ['4hello', bytes(1, 2, 3, 4), '4', Buffer.alloc(0)]);
+    await link.leave();
+  });
+  for (const broken of ['abc', '', '9', '2']) {
+    await t.test(`${JSON.stringify(broken)} ends the session`, async () => {
+      const link = await Socket.open(url, ENGINE);
+      await link.send(broken);
+      await expectEnd(link);
+    });
+  }
+  await t.test('close', async () => {
+    const link = await Socket.open(url, ENGINE);
+    await link.send('1');
+    await expectEnd(link);
+  });
+});
+
+test('Engine.IO from polling to WebSocket', async (t) => {
+  const { protocol: url } = await startConformance(t, ['protocol']);
+  const link = await Polling.open(url, ENGINE);
+  const dial = () => Socket.dial(`${url.replace('http', 'ws')}${ENGINE}?EIO=4&transport=websocket&sid=${link.open.sid}`);
+  const socket = await dial();
+  await socket.send('2probe');
+  assert.equal(await socket.next(), '3probe');
+  assert.equal((await link.get()).text, '6');
+  await socket.send('5', '4hello');
+  assert.equal(await socket.next(), '4hello');
+  const { status, json } = await link.get();
+  assert.deepEqual([status, json.code], [400, 3]);
+  const other = await dial().catch(() => undefined);
+  if (other) {
+    await expectEnd(other);
+  }
+  await socket.send('4still');
+  assert.equal(await socket.next(), '4still');
+  await socket.leave();
+});
+
+// ---- Socket.IO: what is answered, byte by byte.
+
+const TALKS = [
+  ['an event', ['42["message",1,"2",{"3":[true]}]'], ['42["message-back",1,"2",{"3":[true]}]']],
+  ['an event without arguments', ['42["message"]'], ['42["message-back"]']],
+  ['an answer', ['42456["message-with-ack",1,"2",{"3":[false]}]'], ['43456[1,"2",{"3":[false]}]']],
+  ['an answer to number 0', ['420["message-with-ack"]'], ['430[]']],
+  ['the largest number', ['42999999999999999["message-with-ack"]'], ['43999999999999999[]']],
+  ['numbers and keys as they came', ['42["message",1.10,18446744073709551616,{"b":1,"a":2}]'], ['42["message-back",1.10,18446744073709551616,{"b":1,"a":2}]']],
+  ['attachments', [`452-["message",${hole(0)},${hole(1)}]`, bytes(1, 2, 3), bytes(4, 5, 6)],
+    [`452-["message-back",${hole(0)},${hole(1)}]`, bytes(1, 2, 3), bytes(4, 5, 6)]],
+  ['attachments in an answer', [`452-789["message-with-ack",${hole(0)},${hole(1)}]`, bytes(1, 2, 3), bytes(4, 5, 6)],
+    [`462-789[${hole(0)},${hole(1)}]`, bytes(1, 2, 3), bytes(4, 5, 6)]],
+  ['no attachments, announced as such', ['450-["message",1]'], ['42["message-back",1]']],
+  ['an attachment deep inside', [`451-["message",{"a":[{"b":${hole(0)}}]}]`, bytes(7)], [`451-["message-back",{"a":[{"b":${hole(0)}}]}]`, bytes(7)]],
+  ['ten attachments', [`4510-["message",${[...Array(10).keys()].map(hole)}]`, ...[...Array(10).keys()].map((i) => bytes(i))],
+    [`4510-["message-back",${[...Array(10).keys()].map(hole)}]`, ...[...Array(10).keys()].map((i) => bytes(i))]],
+  ['an empty attachment', [`451-["message",${hole(0)}]`, bytes()], [`451-["message-back",${hole(0)}]`, bytes()]],
+  ['a placeholder that is only data', [`42["message",${hole(5)}]`], [`42["message-back",${hole(5)}]`]],
+  ['an event that nobody knows, with an id', ['427["unknown"]'], []],
+  ['an event with a number for a name', ['42[7,"x"]'], []],
+  ['answers to what was never asked', ['430[]', '43999999999999999["x"]'], []],
+  ['a name with escapes', ['42["\\u006dessage","\\u0000"]'], ['42["message-back","\\u0000"]']],
+];
+
+test('Socket.IO packets', async (t) => {
+  const { protocol: url } = await startConformance(t, ['protocol']);
+  for (const [transport, Transport] of Object.entries(TRANSPORTS)) {
+    for (const [name, sent, back] of TALKS) {
+      await t.test(`${name}, by ${transport}`, async () => {
+        const link = await enter(Transport, url);
+        assert.equal(await link.next(), '42["auth",{}]');
+        await link.send(...sent, '42["message","end"]');
+        for (const packet of [...back, '42["message-back","end"]']) {
+          assert.deepEqual(await link.next(), packet);
+        }
+        await link.leave();
+      });
+    }
+  }
+});
+
+test('Socket.IO namespaces', async (t) => {
+  const { protocol: url } = await startConformance(t, ['protocol']);
+  const SID = '\\{"sid":"[\\w-]{20}"\\}';
+  const rows = [
+    ['the main one', ['40'], [`40${SID}`, '42\\["auth",\\{\\}\\]']],
+    ['the main one by its name', ['40/,'], [`40${SID}`, '42\\["auth",\\{\\}\\]']],
+    ['the main one with a payload', ['40{"token":"123"}'], [`40${SID}`, '42\\["auth",\\{"token":"123"\\}\\]']],
+    ['another', ['40/custom,'], [`40/custom,${SID}`, '42/custom,\\["auth",\\{\\}\\]']],
+    ['another without its comma', ['40/custom'], [`40/custom,${SID}`, '42/custom,\\["auth",\\{\\}\\]']],
+    ['another with a payload', ['40/custom,{"token":"abc"}'], [`40/custom,${SID}`, '42/custom,\\["auth",\\{"token":"abc"\\}\\]']],
+    ['one that is not there', ['40/random'], ['44/random,\\{"message":"Invalid namespace"\\}']],
+    ['one of another case', ['40/Custom,'], ['44/Custom,\\{"message":"Invalid namespace"\\}']],
+    ['one with a query', ['40/custom?a=1,'], ['44/custom\\?a=1,\\{"message":"Invalid namespace"\\}']],
+    ['left and entered again', ['40/custom', '41/custom', '40/custom,{"n":2}'],
+      [`40/custom,${SID}`, '42/custom,\\["auth",\\{\\}\\]', `40/custom,${SID}`, '42/custom,\\["auth",\\{"n":2\\}\\]']],
+    ['one left, the other stays', ['40', '40/custom', '41/custom', '42["message"]'],
+      [`40${SID}`, '42\\["auth",\\{\\}\\]', `40/custom,${SID}`, '42/custom,\\["auth",\\{\\}\\]', '42\\["message-back"\\]']],
+    ['refused, and then another', ['40/random', '40'], ['44/random,.*', `40${SID}`, '42\\["auth",\\{\\}\\]']],
+  ];
+  for (const [transport, Transport] of Object.entries(TRANSPORTS)) {
+    for (const [name, sent, back] of rows) {
+      await t.test(`${name}, by ${transport}`, async () => {
+        const link = await Transport.open(url, SOCKET);
+        await link.send(...sent);
+        for (const packet of back) {
+          assert.match(await link.next(), new RegExp(`^${packet}$`));
+        }
+        await link.leave();
+      });
+    }
+  }
+  await t.test('the main one left: pings go on', async () => {
+    const link = await enter(Polling, url);
+    assert.equal(await link.next(), '42["auth",{}]');
+    await link.send('41');
+    assert.equal((await link.get()).text, '2');
+  });
+  await t.test('nobody entered: closed', async () => {
+    const link = await Socket.open(url, SOCKET);
+    await expectEnd(link);
+  });
+  await t.test('ten thousand: closed before long', async () => {
+    const link = await Socket.open(url, SOCKET);
+    await link.send(...[...Array(10000).keys()].map((i) => `40/n${i},`));
+    await within(link.closed, 'the connection to close');
+    assert.ok(link.inbox.items.length < 50, `${link.inbox.items.length} answers`);
+  });
+});
+
+// ---- Socket.IO: what ends the connection. An entry is what comes after CONNECT, or all of it when `raw`.
+
+const BREAKS = [
+  ['no such type', ['47']],
+  ['an empty packet', ['4']],
+  ['no packet at all', ['4abc']],
+  ['CONNECT twice', ['40']],
+  ['CONNECT with null', ['40/custom,null']],
+  ['CONNECT with an array', ['40/custom,[]']],
+  ['CONNECT with a string', ['40/custom,"x"']],
+  ['CONNECT_ERROR from a client', ['44{"message":"x"}']],
+  ['an event that is an object', ['42{}']],
+  ['an event without a name', ['42[]']],
+  ['an event whose name is null', ['42[null]']],
+  ['an event that is no JSON', ['42["message"']],
+  ['an event with something behind', ['42["message"]x']],
+  ['an id that is no number', ['42abc["message-with-ack"]']],
+  ['an id too large', ['421000000000000000["message-with-ack"]']],
+  ['a blank before the payload', ['42 ["message"]']],
+  ['too deep', [`42["message",${'['.repeat(70)}${']'.repeat(70)}]`]],
+  ...['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener', 'disconn\\u0065ct']
+    .map((name) => [`the reserved name ${name}`, [`42["${name}"]`]]),
+  ['an answer without an id', ['43[1]']],
+  ['an answer that is an object', ['430{}']],
+  ['a namespace that was not entered', ['42/custom,["message"]']],
+  ['leaving what was not entered', ['41/custom']],
+  ['leaving with a payload', ['41{"a":1}']],
+  ['a namespace with too long a name', [`40/${'n'.repeat(200)},`]],
+  ['an event before CONNECT', ['42["message"]'], 'raw'],
+  ['an answer before CONNECT', ['430[]'], 'raw'],
+  ['DISCONNECT before CONNECT', ['41'], 'raw'],
+  ['attachments before CONNECT', [`451-["message",${hole(0)}]`, bytes(1)], 'raw'],
+  ['no number of attachments', ['45["message"]']],
+  ['no digits', ['45-["message"]']],
+  ['a negative number', ['45-1-["message"]']],
+  ['eleven attachments', [`4511-["message",${[...Array(11).keys()].map(hole)}]`]],
+  ['more announced than named', [`452-["message",${hole(0)}]`]],
+  ['none named', ['451-["message"]']],
+  ['one named twice', [`451-["message",${hole(0)},${hole(0)}]`]],
+  ['a number out of range', [`451-["message",${hole(1)}]`]],
+  ['a negative placeholder', [`451-["message",${hole(-1)}]`]],
+  ['a placeholder with half a number', [`451-["message",${hole(0.5)}]`]],
+  ['a placeholder whose number is text', ['451-["message",{"_placeholder":true,"num":"0"}]']],
+  ['a placeholder for a name', [`451-[${hole(0)}]`]],
+  ['text where an attachment was announced', [`451-["message",${hole(0)}]`, '42["message"]']],
+  ['bytes that were not announced', [bytes(1, 2, 3)]],
+  ['bytes before CONNECT', [bytes(1, 2, 3)], 'raw'],
+  ['one attachment too many', [`451-["message",${hole(0)}]`, bytes(1), bytes(2)]],
+];
+
+test('Socket.IO packets that end the connection', async (t) => {
+  const { protocol: url } = await startConformance(t, ['protocol']);
+  const witness = await enter(Socket, url);
+  assert.equal(await witness.next(), '42["auth",{}]');
+  for (const [transport, Transport] of Object.entries(TRANSPORTS)) {
+    for (const [name, sent, raw] of BREAKS) {
+      await t.test(`${name}, by ${transport}`, async () => {
+        const link = raw ? await Transport.open(url, SOCKET) : await enter(Transport, url);
+        await link.send(...sent);
+        await expectEnd(link);
+      });
+    }
+  }
+  await witness.send('42["message","here"]');
+  assert.equal(await witness.next(), '42["message-back","here"]');
+  await witness.leave();
+});
+
+// ---- What the tests of socket.io-client find.
+
+const OFFSET = '"(\\d+)"';
+
+test('the server of socket.io-client', async (t) => {
+  const { client: url } = await startConformance(t, ['client']);
+  const rows = [
+    ['hi', ['42["hi"]'], [`42\\["hi",${OFFSET}\\]`]],
+    ['echo', ['420["echo",[1,{"a":null}]]'], ['430\\[\\[1,\\{"a":null\\}\\]\\]']],
+    ['getAckDate', ['423["getAckDate",{"test":true}]'], ['433\\["\\d{4}-\\d\\d-\\d\\dT[\\d:.]{12}Z"\\]']],
+    ['getDate', ['42["getDate"]'], [`42\\["takeDate","\\d{4}-\\d\\d-\\d\\dT[\\d:.]{12}Z",${OFFSET}\\]`]],
+    ['getDateObj', ['42["getDateObj"]'], [`42\\["takeDateObj",\\{"date":"[^"]+Z"\\},${OFFSET}\\]`]],
+    ['getUtf8', ['42["getUtf8"]'], ['てすと', 'Я Б Г Д Ж Й', 'Ä ä Ü ü ß', 'utf8 — string', 'utf8 — string'].map((text) => `42\\["takeUtf8","${text}",${OFFSET}\\]`)],
+    ['false', ['42["false"]'], [`42\\["false",false,${OFFSET}\\]`]],
+    ['buffa', [`451-["buffa",${hole(0)}]`, bytes(1)], [`42\\["buffack",${OFFSET}\\]`]],
+    ['jsonbuff', [`451-["jsonbuff",{"hello":"lol","message":${hole(0)},"goodbye":"gotcha"}]`, bytes(1)], [`42\\["jsonbuff-ack",${OFFSET}\\]`]],
+    ['abuff', [`451-["abuff1",${hole(0)}]`, bytes(1), '42["abuff2",2]'], [`42\\["abuff2-ack",${OFFSET}\\]`]],
+    ['ack', ['42["ack"]'], ['420\\["ack"\\]']],
+    ['ack, answered', ['42["ack"]', '430[5,{"test":true}]'], ['420\\["ack"\\]', `42\\["got it",${OFFSET}\\]`]],
+    ['ack, answered twice', ['42["ack"]', '430[5,{"test":true}]', '430[5,{"test":true}]'], ['420\\["ack"\\]', `42\\["got it",${OFFSET}\\]`]],
+    ['ack, answered wrong', ['42["ack"]', '430[6,{"test":true}]'], ['420\\["ack"\\]']],
+    ['events nobody handles', ['421["unknown"]', `451-2["my-event",${hole(0)}]`, bytes(1)], []],
+  ];
+  for (const [transport, Transport] of Object.entries(TRANSPORTS)) {
+    for (const [name, sent, back] of rows) {
+      await t.test(`${name}, by ${transport}`, async () => {
+        const link = await enter(Transport, url);
+        await link.send(...sent, '4299["echo","end"]');
+        for (const packet of back) {
+          assert.match(await link.next(), new RegExp(`^${packet}$`));
+        }
+        assert.equal(await link.next(), '4399["end"]');
+        await link.leave();
+      });
+    }
+    await t.test(`getId and namespaces, by ${transport}`, async () => {
+      const link = await enter(Transport, url);
+      await link.send('421["getId"]');
+      assert.equal(await link.next(), `431["${link.sid}"]`);
+      for (const nsp of ['/foo', '/timeout_socket', '/valid', '/asd']) {
+        await link.send(`40${nsp},`);
+        assert.match(await link.next(), new RegExp(`^40${nsp},\\{"sid":"[\\w-]+","pid":"[\\w-]+"\\}$`));
+      }
+      await link.send('40/no,');
+      assert.equal(await link.next(), '44/no,{"message":"Auth failed (custom namespace)"}');
+      await link.leave();
+    });
+    await t.test(`bytes to the client, by ${transport}`, async () => {
+      const link = await enter(Transport, url);
+      await link.send('42["doge"]');
+      assert.match(await link.next(), new RegExp(`^451-\\["doge",\\{"_placeholder":true,"num":0\\},${OFFSET}\\]$`));
+      assert.equal((await link.next()).toString(), 'asdfasdf');
+      await link.leave();
+    });
+    await t.test(`the handshake told, by ${transport}`, async () => {
+      const link = await Transport.open(url, SOCKET, '&key=a%26%22b');
+      await link.send('40/abc,{"token":[1]}');
+      assert.match(await link.next(), /^40\/abc,/);
+      const [name, { query, auth }] = JSON.parse((await link.next()).slice('42/abc,'.length));
+      assert.deepEqual([name, query.EIO, query.transport, query.key, auth], ['handshake', '4', transport, 'a&"b', { token: [1] }]);
+      await link.leave();
+    });
+  }
+  await t.test('refused by the query', async () => {
+    const link = await Socket.open(url, SOCKET, '&fail=1');
+    await link.send('40');
+    assert.equal(await link.next(), '44{"message":"Auth failed (main namespace)"}');
+    await link.leave();
+  });
+  for (const path of ['/', '/foo', '/bar?woot', '/engine.io/?EIO=4&transport=polling']) {
+    await t.test(`${path} is not there`, async () => assert.equal((await request('GET', `${url}${path}`)).status, 404));
+  }
+});
+
+test('connection state recovery', async (t) => {
+  const { client: url } = await startConformance(t, ['client']);
+  const first = async () => {
+    const link = await enter(Socket, url);
+    await link.send('42["hi"]');
+    const [, offset] = JSON.parse((await link.next()).slice(2));
+    link.ws.terminate();
+    await link.closed;
+    return { ...link, offset };
+  };
+  const back = (pid, offset) => enter(Socket, url, `40${JSON.stringify({ pid, offset })}`);
+  await t.test('with the offset of the last event', async () => {
+    const { sid, pid, offset } = await first();
+    const link = await back(pid, offset);
+    assert.deepEqual([link.sid, link.pid], [sid, pid]);
+    await link.send('421["getId"]');
+    assert.equal(await link.next(), `431["${sid}"]`);
+    await link.leave();
+  });
+  const rows = [
+    ['no offset', (was) => [was.pid, undefined]],
+    ['another offset', (was) => [was.pid, `${Number(was.offset) - 1}`]],
+    ['an offset that is no string', (was) => [was.pid, Number(was.offset)]],
+    ['a pid nobody has', (was) => ['AAAAAAAAAAAAAAAAAAAA', was.offset]],
+    ['a pid that is no string', (was) => [{}, was.offset]],
+  ];
+  for (const [name, choose] of rows) {
+    await t.test(`not with ${name}`, async () => {
+      const was = await first();
+      const link = await back(...choose(was));
+      assert.notEqual(link.sid, was.sid);
+      assert.notEqual(link.pid, was.pid);
+      await link.leave();
+    });
+  }
+  await t.test('not by two, and not after leaving', async () => {
+    const { sid, pid, offset } = await first();
+    const [one, other] = [await back(pid, offset), await back(pid, offset)];
+    assert.equal(one.sid, sid);
+    assert.notEqual(other.sid, sid);
+    await one.send('42["hi"]', '41');
+    const [, later] = JSON.parse((await one.next()).slice(2));
+    await one.leave();
+    assert.notEqual((await back(pid, later)).sid, sid);
+  });
+});
+
+test('socket.io-client itself', async (t) => {
+  const { client: url } = await startConformance(t, ['client']);
+  for (const transports of [['websocket'], ['polling'], ['polling', 'websocket']]) {
+    await t.test(transports.join(', then '), async () => {
+      const socket = io(url, { transports, forceNew: true });
+      t.after(() => socket.disconnect());
+      await within(new Promise((resolve, reject) => {
+        socket.on('connect', resolve);
+        socket.on('connect_error', reject);
+      }), 'connect');
+      const bits = await socket.timeout(20000).emitWithAck('echo', Buffer.from([1, 2, 3]));
+      assert.deepEqual([...bits], [1, 2, 3]);
+      assert.equal(await socket.timeout(20000).emitWithAck('getId'), socket.id);
+      socket.disconnect();
+    });
+  }
+});
+
+// ---- The command.
+
+test('clairon conformance takes loopback only', async (t) => {
+  const rows = [
+    [[], /say where to listen/],
+    [['--protocol-listen', '0.0.0.0:0'], /takes HOST:PORT, HOST one of/],
+    [['--client-listen', '[::]:0'], /takes HOST:PORT, HOST one of/],
+    [['--engine-listen', '192.0.2.1:0'], /takes HOST:PORT, HOST one of/],
+    [['--protocol-listen', ':0'], /takes HOST:PORT, HOST one of/],
+    [['--protocol-listen', '127.0.0.1'], /takes HOST:PORT, HOST one of/],
+    [['--protocol-listen', '127.0.0.1:65536'], /takes HOST:PORT, HOST one of/],
+    [['--data', 'x'], /--data/],
+  ];
+  for (const [args, what] of rows) {
+    await t.test(args.join(' ') || 'nothing', async () => {
+      const { code, stderr } = await runCli(['conformance', ...args]);
+      assert.equal(code, 2);
+      assert.match(stderr, what);
+    });
+  }
+  await t.test('a port that is taken', async (t2) => {
+    const { protocol } = await startConformance(t2, ['protocol']);
+    const { code, stderr } = await runCli(['conformance', '--client-listen', protocol.replace('http://', '')]);
+    assert.equal(code, 1);
+    assert.match(stderr, /in use/);
+  });
+});
