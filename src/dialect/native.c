@@ -8,6 +8,7 @@
 #include "dialect/native_view.h"
 #include "dialect/pass.h"
 #include "hub/history.h"
+#include "hub/presence.h"
 #include "hub/realm.h"
 
 #define WAITING_MAX LIMIT_TOPICS_PER_SESSION
@@ -87,6 +88,7 @@ bool native_subscribe(struct native *n, const struct session_subscribe *sub,
         return false;
     }
     kept->quiet = told->quiet;
+    kept->presence = told->presence;
     kept->ref = told->ref ? mem_try_strdup(str_of(told->ref)) : NULL;
     kept->event = told->event ? mem_try_strdup(str_of(told->event)) : NULL;
     struct session_subscribe own = *sub;
@@ -135,6 +137,14 @@ static void on_subscribed(void *sink, struct str topic, uint64_t cursor, bool re
     }
 }
 
+static void watch(struct native *n, struct str topic, struct str ref)
+{
+    int err = presence_watch(n->base.hub->presence, n->base.session, topic, ref);
+    if (err) {
+        wsession_refuse(&n->base, &(struct wrefusal){.err = err, .topic = topic, .ref = ref});
+    }
+}
+
 static void on_caught_up(void *sink, struct str topic, uint64_t cursor, const void *ref)
 {
     const struct native_bracket *told = ref;
@@ -142,6 +152,9 @@ static void on_caught_up(void *sink, struct str topic, uint64_t cursor, const vo
         struct native_answer a = answer_about(sink, topic, told);
         a.cursor = cursor;
         tell(sink, &a, native_put_caught_up);
+    }
+    if (told->presence) {
+        watch(sink, topic, str_of(told->ref));
     }
 }
 
@@ -181,6 +194,36 @@ static void on_refused(void *sink, struct str topic, int err, const char *text, 
         &(struct wrefusal){.err = err, .text = text, .topic = topic, .ref = str_of(told->ref)});
 }
 
+static void on_present(void *sink, const struct sink_present *p)
+{
+    struct native *n = sink;
+    native_tell_present(n, p);
+}
+
+static void on_presence(void *sink, struct str topic, struct str user, bool joined)
+{
+    struct native *n = sink;
+    struct buf b;
+    buf_init(&b, LIMIT_MESSAGE_BYTES);
+    native_put_presence_change(&b, topic, user, joined);
+    wsession_send(&n->base, &b);
+    buf_fini(&b);
+}
+
+void native_tell_present(struct native *n, const struct sink_present *p)
+{
+    if (p->err) {
+        wsession_refuse(&n->base,
+                        &(struct wrefusal){.err = p->err, .topic = p->topic, .ref = p->ref});
+        return;
+    }
+    struct buf b;
+    buf_init(&b, SIZE_MAX);
+    native_put_present(&b, p);
+    wsession_send(&n->base, &b);
+    buf_fini(&b);
+}
+
 static void on_bracket_done(void *sink, void *ref)
 {
     struct native *n = sink;
@@ -214,6 +257,8 @@ static const struct sink_ops sink = {
     .bracket_done = on_bracket_done,
     .end = pass_on_end,
     .about = wsession_about,
+    .present = on_present,
+    .presence = on_presence,
 };
 
 static const struct sink_variant variant = {

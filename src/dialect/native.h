@@ -24,15 +24,19 @@ struct native {
 
 // What a subscription brings back with each of its answers; its `ref` in the session.
 struct native_bracket {
-    char *ref;   // raw JSON, owned; NULL: none
-    char *event; // owned; NULL unless the client named an event type
-    bool quiet;  // of a topic that the client did not ask for
+    char *ref;     // raw JSON, owned; NULL: none
+    char *event;   // owned; NULL unless the client named an event type
+    bool quiet;    // of a topic that the client did not ask for
+    bool presence; // it is to be told who is there
 };
 // False without memory: nothing happened. Answered by the session.
 bool native_subscribe(struct native *n, const struct session_subscribe *sub,
                       const struct native_bracket *told) MUST_CHECK;
 // Sends now, or when the brackets asked for so far are over. False: too many wait.
 bool native_send_in_turn(struct native *n, const struct frames *f) MUST_CHECK;
+
+// Who is on a topic, or why that is not known.
+void native_tell_present(struct native *n, const struct sink_present *p);
 
 void native_message(struct wsession *w, const struct wmessage *m);
 

@@ -8,6 +8,9 @@
 #include "dialect/native_view.h"
 #include "hub/history.h"
 #include "hub/intake.h"
+#include "hub/owner.h"
+#include "hub/presence.h"
+#include "hub/topic.h"
 
 // Answers about history are large: so many at a time, and none for who does not read them.
 #define QUESTIONS_MAX 16
@@ -157,7 +160,7 @@ static void on_subscribe(struct native *n, const struct wmessage *m)
     if (!ok || !read_names(n, m, &names)) {
         return;
     }
-    struct native_bracket told = {0};
+    struct native_bracket told = {.presence = json_is_true(json_get(m->object, "presence"))};
     if (m->ref.p) {
         told.ref = arena_cstr(m->ref); // arena_try_copy ended it with a NUL
     }
@@ -275,6 +278,66 @@ static void on_history(struct native *n, const struct wmessage *m)
             &n->base,
             &(struct wrefusal){.err = err, .text = query.why, .ref = m->ref, .topic = query.topic});
         question_free(q);
+    }
+}
+
+// --- who is there ---
+
+static void on_present(void *ctx, int err, struct str members)
+{
+    struct question *q = ctx;
+    native_tell_present(q->n, &(struct sink_present){.topic = str_of(q->topic),
+                                                     .err = err,
+                                                     .members = members,
+                                                     .ref = str_of(q->ref)});
+    question_free(q);
+}
+
+// With leave to follow the topic one may know who else does.
+static void on_may_know(void *ctx, int err)
+{
+    struct question *q = ctx;
+    struct presence_asker asker = {.done = on_present, .ctx = q};
+    err = err ? err : presence_ask(q->n->base.hub->presence, str_of(q->topic), &asker);
+    if (err) {
+        on_present(q, err, STR_NONE);
+    }
+}
+
+static void ask_presence(struct native *n, const struct wmessage *m, struct str topic)
+{
+    const struct hub_worker *hub = n->base.hub;
+    if (n->questions == QUESTIONS_MAX || ws_unsent_bytes(n->base.ws) > UNSENT_MAX) {
+        refuse(n, m, -E_RATE_LIMITED, "Read the answers to the questions before.");
+        return;
+    }
+    struct question *q = question_try_new(n, topic, m->ref);
+    if (!q) {
+        refuse(n, m, -E_NO_MEMORY, NULL);
+        return;
+    }
+    struct owner_asker asker = {.done = on_may_know, .ctx = q};
+    int err = session_is_on(n->base.session, topic)
+                  ? 0
+                  : owner_ask_may_read(hub->ask, session_principal(n->base.session), topic, &asker);
+    if (err != -E_AGAIN) {
+        on_may_know(q, err);
+    }
+}
+
+static void on_presence(struct native *n, const struct wmessage *m)
+{
+    struct names names;
+    if (!read_names(n, m, &names)) {
+        return;
+    }
+    for (unsigned i = 0; i < names.count && n->base.ws; i++) {
+        if (topic_valid(names.topics[i])) {
+            ask_presence(n, m, names.topics[i]);
+        } else {
+            refuse(n, m, -E_BAD_REQUEST,
+                   "A topic is 1 to 255 bytes of UTF-8 without control characters.");
+        }
     }
 }
 
@@ -397,6 +460,7 @@ static const struct {
     {"subscribe", on_subscribe},
     {"unsubscribe", on_unsubscribe},
     {"history", on_history},
+    {"presence", on_presence},
 };
 
 void native_message(struct wsession *w, const struct wmessage *m)

@@ -63,6 +63,23 @@ void native_put_unsubscribed(struct buf *b, const struct native_answer *a)
     put_ref_and_end(b, a->ref);
 }
 
+void native_put_present(struct buf *b, const struct sink_present *p)
+{
+    buf_put(b, STR("{\"type\":\"presence\""));
+    flat_put_text(b, "topic", p->topic);
+    buf_putc(b, ',');
+    buf_put(b, p->members);
+    put_ref_and_end(b, p->ref);
+}
+
+void native_put_presence_change(struct buf *b, struct str topic, struct str user, bool joined)
+{
+    buf_put(b, joined ? STR("{\"type\":\"presence_join\"") : STR("{\"type\":\"presence_leave\""));
+    flat_put_text(b, "topic", topic);
+    flat_put_text(b, "user", user);
+    buf_putc(b, '}');
+}
+
 void native_put_published(struct buf *b, const struct submit *s, struct str ref)
 {
     ASSERT(s->count == 1);

@@ -34,6 +34,10 @@ void native_put_subscribed(struct buf *b, const struct native_answer *a);
 void native_put_caught_up(struct buf *b, const struct native_answer *a);
 void native_put_unsubscribed(struct buf *b, const struct native_answer *a);
 
+// Who is on a topic; `err` is 0.
+void native_put_present(struct buf *b, const struct sink_present *p);
+void native_put_presence_change(struct buf *b, struct str topic, struct str user, bool joined);
+
 // The answer to a message of the client's that was taken.
 void native_put_published(struct buf *b, const struct submit *s, struct str ref);
 // `members`: what history_ask gave.

@@ -46,6 +46,7 @@ struct session {
     uint16_t subs_count, subs_cap;
     uint8_t state; // enum session_state
     bool blocked;  // no more until session_writable
+    bool watches;  // who else is on some of its topics
 };
 
 static inline struct sub *session_subs(struct session *s)
@@ -87,7 +88,8 @@ struct fanout {
     struct buf gathered; // the run being put together
     struct list pages;   // read or being read from the store
     unsigned pages_count;
-    unsigned in_flight; // questions not yet answered
+    unsigned in_flight;        // questions not yet answered
+    struct presence *presence; // NULL: nobody is counted
     struct pool sessions;
     size_t subs_bytes; // of lists of topics that need memory of their own
     struct fanout_stats stats;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "hub/fanout_int.h"
 #include "hub/pages.h"
+#include "hub/presence.h"
 
 // --- live and behind ---
 
@@ -153,6 +154,14 @@ int session_join(struct session *s, struct str topic, uint64_t from)
         }
         return -E_NO_MEMORY;
     }
+    struct presence *presence = s->fanout->presence;
+    if (presence && t->count == 1) {
+        presence_topic_made(presence, t);
+    }
+    if (t->counted && presence_joined(presence, t, s) != 0) {
+        (void)topic_leave(topics, t, sub.place);
+        return -E_NO_MEMORY;
+    }
     const struct sink_family *family = session_variant(s)->family;
     sub.looks = family ? family->looks_of(topic) : 0;
     session_subs(s)[s->subs_count++] = sub;
@@ -178,6 +187,9 @@ static void session_part(struct session *s, unsigned index)
 {
     struct sub *subs = session_subs(s);
     struct sub left = subs[index];
+    if (left.topic->counted || s->watches) {
+        presence_parted(s->fanout->presence, left.topic, s);
+    }
     subs[index] = subs[--s->subs_count];
     uint32_t moved = topic_leave(&s->fanout->topics, left.topic, left.place);
     if (moved != TOPIC_NOBODY) {

@@ -94,6 +94,14 @@ enum session_end { SESSION_END_REVOKED, SESSION_END_DISCONNECTED };
 // The snapshot object, the same everywhere: {"type":"snapshot","topic","data":JOB|null,"cursor"}.
 void sink_snapshot_put_json(struct buf *b, const struct sink_snapshot *s, uint64_t epoch);
 
+// Who is on a topic, for who asked to be told.
+struct sink_present {
+    struct str topic;
+    int err;            // the rest is not known, and will not be told
+    struct str members; // see presence_mail.answer
+    struct str ref;     // of the question; p = NULL: none
+};
+
 // Variants may share them.
 struct sink_ops {
     // A bracket: subscribed for each topic, gaps and snapshots in the order asked, events,
@@ -113,6 +121,9 @@ struct sink_ops {
     // `picks` says so of its position: until then its session reads by itself.
     bool (*picks)(void *sink, uint64_t position);
     bool (*wants)(void *sink, const struct event *e);
+    // Both or neither: for sessions that watch who is on their topics (hub/presence.h).
+    void (*present)(void *sink, const struct sink_present *present);
+    void (*presence)(void *sink, struct str topic, struct str user, bool joined);
 };
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef CLAIRON_HUB_TOPICS_H
 #define CLAIRON_HUB_TOPICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct topic {
         uint32_t *many;
     } subscribers;
     uint16_t name_len;
+    bool counted; // the roll wants to know who is on it
     char name[];
 };
 

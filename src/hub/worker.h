@@ -11,6 +11,7 @@
 #include "hub/token_check.h"
 
 struct audit;
+struct presence;
 
 struct hub_worker {
     struct realm *realm;
@@ -22,6 +23,7 @@ struct hub_worker {
     struct quotas *users;          // their connections, by user id; NULL: nobody counts
     struct token_checker *checker; // NULL: authentication is off
     struct audit *audit;           // the same
+    struct presence *presence;     // NULL: nobody is counted
 };
 
 #endif

@@ -3,11 +3,9 @@
 #include "server/server.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -27,8 +25,10 @@
 #include "server/engine.h"
 #include "server/front.h"
 #include "server/harden.h"
+#include "server/machine.h"
 #include "server/notify.h"
 #include "server/pages.h"
+#include "server/rollcall.h"
 #include "server/watch.h"
 #include "server/worker.h"
 
@@ -46,7 +46,8 @@ struct server {
     struct origin_policy *origins;
     struct gate *gate;
     struct audit_tokens *audit_tokens; // NULL: authentication is off
-    struct front *front;               // NULL: neither TLS nor proxies that name their clients
+    struct rollcall *rollcall;
+    struct front *front; // NULL: neither TLS nor proxies that name their clients
     enum send_mode send;
     enum sandbox_mode sandbox;
     struct status status;
@@ -245,22 +246,6 @@ static void on_moved(void *ctx)
     }
 }
 
-static unsigned usable_cores(void)
-{
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-    return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
-}
-
-static void raise_descriptor_limit(void)
-{
-    struct rlimit r;
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
-        r.rlim_cur = r.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &r);
-    }
-}
-
 static int start_engine(struct server *s, unsigned workers)
 {
     char dir[4096];
@@ -350,6 +335,12 @@ static void count_people(struct server *s)
     s->users = quotas_new((size_t)LIMIT_OF(&c->limits, USERS), &cfg.key);
 }
 
+static void on_presence(void *ctx, unsigned worker, struct presence_mail *m)
+{
+    const struct server *s = ctx;
+    worker_presence(s->workers[worker], m);
+}
+
 static int start_workers(struct server *s, unsigned workers)
 {
     count_people(s);
@@ -364,6 +355,11 @@ static int start_workers(struct server *s, unsigned workers)
     }
     s->status.websocket_enabled = s->config.websocket_enabled;
     s->status.started_mono_ms = clock_now().mono_ms;
+    s->rollcall = rollcall_new(&(struct rollcall_config){.workers = workers,
+                                                         .limits = &s->config.limits,
+                                                         .metrics = metrics_of(s->metrics, workers),
+                                                         .send = on_presence,
+                                                         .ctx = s});
     struct accept_target *targets[WORKERS_MAX];
     for (unsigned i = 0; i < workers; i++) {
         struct worker_config cfg = {.engine = s->engine,
@@ -377,6 +373,7 @@ static int start_workers(struct server *s, unsigned workers)
                                     .visitors = s->visitors,
                                     .users = s->users,
                                     .send = s->send,
+                                    .rollcall = s->rollcall,
                                     .status = &s->status};
         s->workers[i] = worker_new(&cfg);
         if (!s->workers[i]) {
@@ -515,6 +512,7 @@ static int run(struct server *s, const struct server_options *o)
     }
     gate_start(s->gate);
     engine_start(s->engine);
+    rollcall_start(s->rollcall);
     if (!failed) {
         s->watch = (struct watch){.loop = s->loop,
                                   .notify = &s->notify,
@@ -533,9 +531,11 @@ static int run(struct server *s, const struct server_options *o)
     }
     harden_tell_refused();
     stop_accepting(s);
+    rollcall_close(s->rollcall);
     for (unsigned i = 0; i < s->workers_count; i++) {
         worker_stop(s->workers[i]);
     }
+    rollcall_stop(s->rollcall);
     engine_stop(s->engine);
     loop_watch_del(s->loop, &s->signals);
     return failed;
@@ -548,6 +548,7 @@ static void server_fini(struct server *s)
     for (unsigned i = 0; i < s->workers_count; i++) {
         worker_free(s->workers[i]);
     }
+    rollcall_free(s->rollcall);
     loop_free(s->loop);
     engine_free(s->engine);
     notify_close(&s->notify);
@@ -574,10 +575,10 @@ int server_run(const struct server_options *o)
     if (!failed && o->check) {
         (void)puts("configuration ok");
     } else if (!failed) {
-        raise_descriptor_limit();
+        machine_raise_descriptors();
         unsigned workers = s.config.server_workers && s.config.server_workers <= WORKERS_MAX
                                ? (unsigned)s.config.server_workers
-                               : usable_cores();
+                               : machine_cores(WORKERS_MAX);
         failed = choose_send(&s) || start_engine(&s, workers) || start_workers(&s, workers) ||
                  run(&s, o);
     }

@@ -15,6 +15,7 @@
 #include "http/httpd.h"
 #include "http/limits.h"
 #include "http/route.h"
+#include "hub/presence.h"
 #include "ingest/ingest.h"
 #include "net/loop.h"
 #include "net/sender.h"
@@ -163,6 +164,25 @@ static void worker_snapshot(struct ask *a, struct snapshot_req *r)
     r->carrier = w;
     w->under_way++;
     engine_snapshot(w->cfg.engine, r, snapshot_answered);
+}
+
+static void presence_home(struct mail *mail)
+{
+    struct presence_mail *m = CONTAINER_OF(mail, struct presence_mail, mail);
+    const struct worker *w = m->carrier;
+    presence_take(w->hub.presence, m);
+}
+
+void worker_presence(struct worker *w, struct presence_mail *m)
+{
+    m->carrier = w;
+    go_home(w, &m->mail, presence_home);
+}
+
+static void to_roll(void *ctx, struct presence_mail *m)
+{
+    struct worker *w = ctx;
+    rollcall_post(w->cfg.rollcall, m);
 }
 
 // --- the log ---
@@ -329,6 +349,10 @@ struct worker *worker_new(const struct worker_config *cfg)
         .realm = realm, .fanout = fanout_new(realm, &w->ask), .intake = &w->intake, .ask = &w->ask};
     w->door = door_new(&(struct door_config){
         .gate = cfg->gate, .loop = w->loop, .metrics = w->metrics, .fanout = w->hub.fanout});
+    if (cfg->rollcall) {
+        w->hub.presence = presence_new(&(struct presence_config){
+            .fanout = w->hub.fanout, .worker = cfg->index, .send = to_roll, .ctx = w});
+    }
     w->hub.users = cfg->users;
     w->hub.checker = door_checker(w->door);
     if (cfg->audit_tokens) {
@@ -452,9 +476,11 @@ void worker_free(struct worker *w)
     httpd_free(w->httpd);
     router_free(w->router);
     loop_hook_del(&w->hook);
+    presence_close(w->hub.presence);
     fanout_free(w->hub.fanout);
     sender_free(w->sender);
     loop_free(w->loop);
+    presence_free(w->hub.presence);
     door_free(w->door);
     audit_free(w->hub.audit);
     mem_free(w);

@@ -10,6 +10,7 @@
 #include "server/config.h"
 #include "server/engine.h"
 #include "server/gate.h"
+#include "server/rollcall.h"
 
 struct worker;
 
@@ -25,12 +26,14 @@ struct worker_config {
     struct quotas *users; // connections and publishes of each
     enum send_mode send;
     const struct status *status; // for /health
+    struct rollcall *rollcall;   // NULL: nobody is counted
 };
 
 struct worker *worker_new(const struct worker_config *cfg);
 void worker_start(struct worker *w);
 // Any thread.
-void worker_moved(struct worker *w); // the log moved
+void worker_presence(struct worker *w, struct presence_mail *m); // the roll's; takes it
+void worker_moved(struct worker *w);                             // the log moved
 void worker_drain(struct worker *w); // no new requests, sockets are told; goes on until worker_stop
 size_t worker_connections(struct worker *w);
 void worker_stop(struct worker *w); // closes what is left, ends when no answer is under way, joins

@@ -251,6 +251,32 @@ const CASES = [
     await until(() => hub.ws('/ws', ann).then((ws) => ws.close().then(() => true), () => false), 'a place is free again');
     await second.close();
   }, authConfig()],
+  ['presence_topics', { presence_topics: 2, presence_grace_ms: 60000 }, async (hub) => {
+    const ws = await hub.ws('/ws', { token: ADMIN });
+    const ask = (message) => {
+      ws.send(message);
+      return ws.waitFor(({ type }) => type === 'presence' || type === 'WEBSOCKET_ERROR');
+    };
+    await ask({ type: 'subscribe', topic: 'one', presence: true });
+    for (const topic of ['two', 'three', 'four']) { // each pushes out the one before
+      assert.equal((await ask({ type: 'presence', topic })).topic, topic);
+    }
+    await ask({ type: 'subscribe', topic: 'five', presence: true });
+    assert.equal((await ask({ type: 'presence', topic: 'six' })).data.code, 'limit_reached');
+  }, authConfig()],
+  ['presence_users', { presence_users: 2, presence_grace_ms: 60000 }, async (hub) => {
+    const ws = await hub.ws('/ws', { token: ADMIN });
+    ws.send({ type: 'subscribe', topic: 'hall', presence: true });
+    await ws.waitType('presence');
+    for (const sub of ['ann', 'bob', 'cid']) {
+      await (await hub.ws('/ws', { token: token({ sub, subscribe: '*' }) })).subscribe('hall');
+    }
+    await until(async () => {
+      ws.send({ type: 'presence', topic: 'hall' });
+      const { users, connections, crowded } = await ws.waitType('presence');
+      return crowded && connections === 4 && users.length === 0;
+    }, 'users are not named any more');
+  }, authConfig()],
   ['publishes_per_token', { publishes_per_token: 1 }, async (hub) => {
     const event = { topic: 't', type: 'T', data: {} };
     const ann = { token: token({ sub: 'ann', publish: '*' }) };

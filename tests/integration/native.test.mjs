@@ -343,7 +343,7 @@ test('each refusal has its code and leaves the connection open', async (t) => {
     ['{"type":5,"data":{}}', 'unknown_type'], ['{"type":"HELLO"}', 'unknown_type'], ['{"type":"not a name","data":{}}', 'unknown_type'],
     ['{"type":"","data":{}}', 'unknown_type'], [`{"type":"${'A'.repeat(65)}","data":{}}`, 'unknown_type'],
     ['{"type":"connected","data":{}}', 'unknown_type'], ['{"type":"SESSION_EXPIRED","data":{}}', 'unknown_type'],
-    ['{"type":"presence","topic":"a"}', 'unknown_type'],
+    ['{"type":"presence","topic":1}', 'bad_request'],
     ['{"type":"HELLO","data":5}', 'bad_request'], ['{"type":"subscribe"}', 'bad_request'], ['{"type":"subscribe","topic":5}', 'bad_request'],
     ['{"type":"subscribe","topics":"a"}', 'bad_request'], ['{"type":"subscribe","topics":[]}', 'bad_request'],
     ['{"type":"subscribe","topics":[5]}', 'bad_request'], ['{"type":"subscribe","topic":""}', 'bad_request'],
