@@ -17,8 +17,8 @@ const PEERS = path.join(REPO, 'bench/peers');
 const NCHAN_MODULE = ['/usr/lib/nginx/modules/ngx_nchan_module.so', '/usr/lib64/nginx/modules/ngx_nchan_module.so'];
 
 // An event as builds report it: as it is published to Clairon, and as subscribers get it.
-const DATA = '{"deployment_id":"5f0c9a3e-7d41-4b8e-9c52-1f6a2b7d8e90","progress":%s,"current_step":"Installing dependencies",'
-  + '"step_index":3,"total_steps":8,"message":"%p"}';
+const DATA = '{"deployment_id":"5f0c9a3e-7d41-4b8e-9c52-1f6a2b7d8e90","progress":%s,"step_index":3,"total_steps":8,'
+  + '"message":"%p"}';
 const ITEM = `{"topics":%T,"type":"BENCH_PROGRESS","data":${DATA}}`;
 const EVENT = `{"type":"BENCH_PROGRESS","id":"1c5e9f20-%s","timestamp":"2026-01-02T03:04:05.678Z","topic":"bench:0","data":${DATA}}`;
 

@@ -18,7 +18,7 @@ const OWN_PROMISE = "a promise of Clairon's own";
 
 const ONE_BY_ONE = { mode: 'serial', warmup: 1, duration: 2, spin: true };
 // Of 400 bytes, as builds report their progress.
-const EVENTS = { ...ONE_BY_ONE, event: true, size: 128, words: true };
+const EVENTS = { ...ONE_BY_ONE, event: true, size: 161, words: true };
 
 const PREPARE_S = 0.7; // to start and end a hub and the generator
 const CONNECT_S = 0.00025;

@@ -21,7 +21,7 @@ static void fill_words(char *to, size_t len, uint64_t seq)
         char word[32];
         state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         const char *text = words[state >> 59];
-        int n = snprintf(word, sizeof(word), "%s %u ", text, (unsigned)(state >> 40) % 1000);
+        int n = snprintf(word, sizeof(word), "%s %08x ", text, (unsigned)(state >> 24));
         size_t take = len - at < (size_t)n ? len - at : (size_t)n;
         memcpy(to + at, word, take);
         at += take;
