@@ -21,6 +21,7 @@ struct sio {
     struct sio_config cfg;
     struct eio *eio;
     struct pool conns;
+    size_t sockets_bytes;
     struct deadlines lonely;     // connections without a namespace
     struct deadlines incomplete; // those that owe attachments
 };
@@ -157,6 +158,7 @@ static void sweep(struct sio_conn *c)
         struct sio_socket *s = *at;
         if (s->state == GONE) {
             *at = s->next;
+            c->sio->sockets_bytes -= sizeof(*s) + s->nsp_len;
             mem_free(s);
         } else {
             at = &s->next;
@@ -192,6 +194,7 @@ static struct sio_socket *add(struct sio_conn *c, struct str nsp)
 {
     struct sio_socket *s = mem_try_alloc(sizeof(*s) + nsp.len);
     if (s) {
+        c->sio->sockets_bytes += sizeof(*s) + nsp.len;
         s->conn = c;
         s->state = CONNECTING;
         s->nsp_len = (uint8_t)nsp.len;
@@ -583,6 +586,11 @@ void sio_free(struct sio *sio)
         pool_fini(&sio->conns);
         mem_free(sio);
     }
+}
+
+size_t sio_memory(const struct sio *sio)
+{
+    return pool_bytes(&sio->conns) + sio->sockets_bytes;
 }
 
 struct eio *sio_eio(struct sio *sio)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +19,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "http/rig.h"
 
 // ---- What is served. All that the app is told is written down.
@@ -150,6 +152,8 @@ static void on_event(struct sio_socket *s, void *arg, const struct sio_event *e)
         sio_emit(s, &(struct sio_emit){.payload = STR("[\"not this\"]")}, NULL);
     } else if (str_is(e->name, "ask")) {
         ask(s, json_int(argument(e), &number) ? 0 : (int)number);
+    } else if (str_is(e->name, "fail")) {
+        mem_fail_nth(json_int(argument(e), &number) ? 0 : (unsigned long)number);
     } else if (str_is(e->name, "decide")) {
         decide(argument(e).raw);
     } else if (str_is(e->name, "two")) {
@@ -208,6 +212,8 @@ static void on_stop(void *ctx)
     (void)ctx;
     eio_drain(sio_eio(served.sio), 1001);
     loop_turn(served.loop, 0);
+    mem_fail_nth(0);
+    assert_true(sio_memory(served.sio) <= POOL_SLAB_BYTES); // one slab is kept, and nothing else
     sio_free(served.sio);
 }
 
@@ -523,6 +529,42 @@ static void test_times(void **state)
     rig_stop(r);
 }
 
+// Each failure costs this connection at most.
+static void test_memory_fails(void **state)
+{
+    (void)state;
+    struct rig *r = begin();
+    int witness = enter(r);
+    for (int nth = 1; nth <= 40; nth++) {
+        static const uint8_t mask[4];
+        static const char *const texts[] = {
+            "40/a",         "40/refused",   "451-1[\"\\u0078\",{\"_placeholder\":true,\"num\":0}]",
+            NULL,           "422[\"two\"]", "42[\"fail\",0]",
+            "42[\"close\"]"};
+        char fail[64], got[4096];
+        struct buf all;
+        int fd = enter(r);
+        (void)snprintf(fail, sizeof(fail), "42[\"fail\",%d]", nth);
+        buf_init(&all, 4096);
+        ws_put_frame(&all, WS_OP_TEXT, str_of(fail), mask);
+        for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+            ws_put_frame(&all, texts[i] ? WS_OP_TEXT : WS_OP_BINARY,
+                         texts[i] ? str_of(texts[i]) : STR("bytes"), mask);
+        }
+        rig_say_bytes(fd, buf_str(&all));
+        buf_fini(&all);
+        ssize_t n;
+        do { // a Close frame, or the end
+            n = recv(fd, got, sizeof(got), 0);
+        } while (n > 0 && !memchr(got, 0x88, (size_t)n));
+        close(fd);
+    }
+    say(witness, "421[\"x\"]");
+    expect(witness, "431[\"x\"]");
+    close(witness);
+    rig_stop(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -532,6 +574,7 @@ int main(void)
         cmocka_unit_test_setup(test_old_answers, reset),
         cmocka_unit_test_setup(test_limits, reset),
         cmocka_unit_test_setup(test_times, reset),
+        cmocka_unit_test_setup(test_memory_fails, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runCli } from '../lib/index.mjs';
 
-const COMMANDS = ['serve', 'run', 'progress', 'step', 'pub', 'sub', 'watch', 'bench'];
+const COMMANDS = ['serve', 'run', 'progress', 'step', 'pub', 'sub', 'watch', 'conformance', 'bench'];
 
 test('version and help', async () => {
   const version = await runCli(['--version']);

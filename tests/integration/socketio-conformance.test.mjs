@@ -158,10 +158,7 @@ test('Engine.IO from polling to WebSocket', async (t) => {
   assert.equal(await socket.next(), '4hello');
   const { status, json } = await link.get();
   assert.deepEqual([status, json.code], [400, 3]);
-  const other = await dial().catch(() => undefined);
-  if (other) {
-    await expectEnd(other);
-  }
+  await expectEnd(await dial()); // opened, and closed
   await socket.send('4still');
   assert.equal(await socket.next(), '4still');
   await socket.leave();
