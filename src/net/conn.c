@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "net/conn_int.h"
+#include "net/handover.h"
 #include "net/visitors.h"
 #include "wire/tls.h"
 
@@ -26,11 +27,10 @@ static void close_fd(struct conns *all, int fd)
     close(fd);
 }
 
-void conn_close_with(struct conn *c, int err)
+// The descriptor, which is nobody's any more.
+static int leave_loop(struct conn *c, int err)
 {
-    if (c->state == CONN_CLOSED) {
-        return;
-    }
+    int fd = c->watch.fd;
     c->state = CONN_CLOSED;
     c->err = err;
     if (c->pending) {
@@ -44,9 +44,16 @@ void conn_close_with(struct conn *c, int err)
     // Not left to close: a child of ours that has yet to exec holds the descriptor too, and the
     // kernel would go on telling of a record that is gone.
     loop_watch_del(c->all->cfg.loop, &c->watch);
-    close_fd(c->all, c->watch.fd);
     c->watch.fd = -1;
     loop_task_defer(c->all->cfg.loop, &c->task);
+    return fd;
+}
+
+void conn_close_with(struct conn *c, int err)
+{
+    if (c->state != CONN_CLOSED) {
+        close_fd(c->all, leave_loop(c, err));
+    }
 }
 
 bool conn_wants_to_read(const struct conn *c)
@@ -456,6 +463,34 @@ void conn_set_tls_take(struct conn *c, struct tls_conn *tls)
     if (c->offer) {
         loop_task_defer(c->all->cfg.loop, &c->task);
     }
+}
+
+void conn_put_rest(struct conn *c, struct str bytes)
+{
+    put_rest(c, bytes.p, bytes.len);
+    if (c->state == CONN_OPEN) {
+        c->rest_full = conn_rest_room(c) == 0;
+        conn_held_changed(c);
+        conn_resume_reading(c);
+    }
+}
+
+int conn_hand_over(struct conn *c, struct accepted *ret)
+{
+    ASSERT(c->state == CONN_OPEN && !c->pending && conn_unsent_bytes(c) == 0);
+    struct rcbuf *rest = NULL;
+    if (conn_rest_bytes(c) > 0) {
+        rest = rcbuf_try_new(buf_str(&c->held->rest));
+        if (!rest) {
+            conn_close_with(c, -E_NO_MEMORY);
+            return -E_NO_MEMORY;
+        }
+    }
+    ret->fd = leave_loop(c, 0);
+    ret->tls = c->tls;
+    ret->rest = rest;
+    c->tls = NULL;
+    return 0;
 }
 
 void conn_set_user(struct conn *c, const struct conn_ops *ops, void *arg)

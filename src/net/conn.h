@@ -25,6 +25,7 @@
 #include "net/metrics.h"
 #include "net/sender.h"
 
+struct accepted;
 struct conn;
 struct tls_conn;
 struct visitors;
@@ -88,6 +89,11 @@ int conn_new_take(struct conns *all, int fd, const struct conn_ops *ops, void *a
 // `tls`. All that is said here of bytes is then said of plain text, but what is unsent is sealed.
 // Runs are sealed for each connection and sent together all the same.
 void conn_set_tls_take(struct conn *c, struct tls_conn *tls);
+// Bytes that came before, to be offered at the end of this turn. Before anything is read.
+void conn_put_rest(struct conn *c, struct str bytes);
+// For another thread, whose it is from now on: fills the descriptor, what TLS knows, and what was
+// not consumed. Open, and nothing is unsent. Here on_closed follows. -E_NO_MEMORY: it is closed.
+int conn_hand_over(struct conn *c, struct accepted *ret) MUST_CHECK;
 // Hands the connection to another user from the next call on. What was not consumed is offered to
 // the new one.
 void conn_set_user(struct conn *c, const struct conn_ops *ops, void *arg);

@@ -16,7 +16,7 @@ struct handover {
     struct mail mail;
     struct accept_target *target;
     unsigned count;
-    struct accepted accepted[MAIL_CONNECTIONS];
+    struct accepted accepted[];
 };
 
 struct handovers {
@@ -30,9 +30,66 @@ struct handovers {
 void accepted_drop(const struct accepted *a)
 {
     tls_conn_free(a->tls);
+    rcbuf_unref(a->rest);
     visitors_leave(a->visitors, a->fd);
     close(a->fd);
 }
+
+// ---- One mail ----
+
+static void on_handover(struct mail *m)
+{
+    struct handover *o = CONTAINER_OF(m, struct handover, mail);
+    for (unsigned i = 0; i < o->count; i++) {
+        o->target->fn_take(o->target, &o->accepted[i]);
+    }
+    mem_free(o);
+}
+
+static struct handover *handover_try_new(struct accept_target *t, size_t room)
+{
+    struct handover *o = mem_try_alloc(sizeof(*o) + room * sizeof(o->accepted[0]));
+    if (o) {
+        o->mail.run = on_handover;
+        o->target = t;
+    }
+    return o;
+}
+
+static void add_take(struct handover *o, const struct accepted *a)
+{
+    o->accepted[o->count++] = *a;
+    atomic_fetch_add_explicit(&o->target->load, 1, memory_order_relaxed);
+}
+
+static void drop_take(struct handover *o)
+{
+    atomic_fetch_sub_explicit(&o->target->load, o->count, memory_order_relaxed);
+    for (unsigned i = 0; i < o->count; i++) {
+        accepted_drop(&o->accepted[i]);
+    }
+    mem_free(o);
+}
+
+static void post_take(struct handover *o)
+{
+    if (!loop_post_take(o->target->loop, &o->mail)) {
+        drop_take(o); // the target has ended
+    }
+}
+
+void accept_target_put_take(struct accept_target *t, const struct accepted *a)
+{
+    struct handover *o = handover_try_new(t, 1);
+    if (!o) {
+        accepted_drop(a);
+        return;
+    }
+    add_take(o, a);
+    post_take(o);
+}
+
+// ---- To the least loaded ----
 
 struct handovers *handovers_new(struct loop *loop, struct accept_target *const *targets,
                                 size_t count)
@@ -58,15 +115,6 @@ void handovers_free(struct handovers *h)
     }
 }
 
-static void on_handover(struct mail *m)
-{
-    struct handover *o = CONTAINER_OF(m, struct handover, mail);
-    for (unsigned i = 0; i < o->count; i++) {
-        o->target->fn_take(o->target, &o->accepted[i]);
-    }
-    mem_free(o);
-}
-
 static size_t least_loaded(struct handovers *h)
 {
     size_t best = 0;
@@ -83,21 +131,12 @@ static size_t least_loaded(struct handovers *h)
     return best;
 }
 
-static void drop_take(struct handover *o)
-{
-    atomic_fetch_sub_explicit(&o->target->load, o->count, memory_order_relaxed);
-    for (unsigned i = 0; i < o->count; i++) {
-        accepted_drop(&o->accepted[i]);
-    }
-    mem_free(o);
-}
-
 static void send_to(struct handovers *h, size_t which)
 {
     struct handover *o = h->batch[which];
     h->batch[which] = NULL;
-    if (o && !loop_post_take(o->target->loop, &o->mail)) {
-        drop_take(o); // the target has ended
+    if (o) {
+        post_take(o);
     }
 }
 
@@ -112,17 +151,14 @@ void handovers_put_take(struct handovers *h, const struct accepted *a)
     }
     struct handover *o = h->batch[which];
     if (!o) {
-        o = mem_try_alloc(sizeof(*o));
+        o = handover_try_new(t, MAIL_CONNECTIONS);
         if (!o) {
             accepted_drop(a);
             return;
         }
-        o->mail.run = on_handover;
-        o->target = t;
         h->batch[which] = o;
     }
-    o->accepted[o->count++] = *a;
-    atomic_fetch_add_explicit(&t->load, 1, memory_order_relaxed);
+    add_take(o, a);
     if (o->count == MAIL_CONNECTIONS) {
         send_to(h, which);
     }

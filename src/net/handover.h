@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/rcbuf.h"
 #include "net/addr.h"
 #include "net/loop.h"
 
@@ -26,6 +27,7 @@ struct accepted {
     struct net_addr peer;      // the other end of the socket, or whom a trusted proxy names
     struct visitors *visitors; // that know of it; borrowed; NULL: none do
     struct tls_conn *tls;      // the handshake is done; the taker's; NULL: without TLS
+    struct rcbuf *rest;        // what was read of it and belongs to the taker; NULL: nothing
 };
 // Whoever can't take it: closes it.
 void accepted_drop(const struct accepted *a);
@@ -33,12 +35,15 @@ void accepted_drop(const struct accepted *a);
 // One who takes connections. Owned by the caller; outlives who hands over.
 struct accept_target {
     struct loop *loop;
-    // On that loop's thread; takes a->fd and a->tls. When the connection is over the taker does
-    // atomic_fetch_sub on `load`.
+    // On that loop's thread; takes a->fd, a->tls and a->rest. When the connection is over the taker
+    // does atomic_fetch_sub on `load`.
     void (*fn_take)(struct accept_target *t, const struct accepted *a);
     void *ctx;
     _Atomic(uint32_t) load; // connections handed over and not yet over
 };
+
+// To that one and no other. Any thread.
+void accept_target_put_take(struct accept_target *t, const struct accepted *a);
 
 // On the thread of `loop`.
 struct handovers;
