@@ -123,6 +123,21 @@ static bool find_route(struct http_request *req)
     return req->match.route || refuse_method(req);
 }
 
+static bool is_elsewhere(struct http_request *req)
+{
+    const struct httpd *h = req->httpd;
+    const struct route *route = req->match.route;
+    if (!route->owner || !h->cfg.workers || h->draining) {
+        return false;
+    }
+    int owner = route->owner(req, route->ctx);
+    if (owner < 0 || (unsigned)owner >= h->cfg.workers_count || (unsigned)owner == h->cfg.worker) {
+        return false;
+    }
+    req->hc->owner = (unsigned)owner;
+    return true;
+}
+
 static bool judge_upgrade(struct http_request *req)
 {
     const char *why = NULL;
@@ -210,6 +225,9 @@ enum http_verdict http_dispatch(struct http_request *req)
     }
     if (!find_route(req)) {
         return HTTP_REFUSED;
+    }
+    if (is_elsewhere(req)) {
+        return HTTP_ELSEWHERE;
     }
     if (req->match.route->kind == ROUTE_UPGRADE && !judge_upgrade(req)) {
         return HTTP_REFUSED;

@@ -179,7 +179,29 @@ static void hit_by_head(struct http_conn *hc, int err, size_t len)
     }
 }
 
-// Returns how many bytes it used; 0: the head is not whole yet.
+// The head stays unread, and will be read there. Answers to those before it go first.
+static void begin_move(struct http_conn *hc)
+{
+    struct http_request *req = hc->req;
+    hc->req = NULL;
+    http_request_abandon(req);
+    hc->phase = HTTP_MOVING;
+    deadline_cancel(&hc->deadline);
+    conn_want_drained(hc->conn);
+}
+
+static void move(struct http_conn *hc)
+{
+    const struct httpd_config *cfg = &hc->httpd->cfg;
+    struct accepted a = {
+        .loopback_listener = hc->loopback, .peer = hc->peer, .visitors = cfg->visitors};
+    if (!conn_hand_over(hc->conn, &a)) {
+        metrics_add(cfg->metrics, METRIC_MOVED, 1);
+        accept_target_put_take(cfg->workers[hc->owner], &a);
+    }
+}
+
+// Returns how many bytes it used; 0: the head is not whole yet, or another's.
 static size_t take_head(struct http_conn *hc, char *p, size_t len)
 {
     struct http1_request *head = &hc->httpd->scratch;
@@ -208,6 +230,9 @@ static size_t take_head(struct http_conn *hc, char *p, size_t len)
         hc->phase = HTTP_ASKING;
         deadline_cancel(&hc->deadline);
         break;
+    case HTTP_ELSEWHERE:
+        begin_move(hc);
+        return 0;
     case HTTP_REFUSED:
         break;
     }
@@ -267,6 +292,7 @@ static size_t take(struct http_conn *hc, char *p, size_t len)
             break;
         case HTTP_ASKING:   // waits unread
         case HTTP_HANDLING: // so too
+        case HTTP_MOVING:
         case HTTP_UPGRADED: // goes to the WebSocket
             return used;
         case HTTP_OVER:
@@ -366,7 +392,9 @@ static void on_drained(struct conn *c UNUSED, void *arg)
 {
     struct http_conn *hc = arg;
     struct http_request *req = hc->req;
-    if (req && req->state == HTTP_STREAMING && req->ops && req->ops->on_drained) {
+    if (hc->phase == HTTP_MOVING) {
+        move(hc);
+    } else if (req && req->state == HTTP_STREAMING && req->ops && req->ops->on_drained) {
         req->ops->on_drained(req, req->ops_arg);
     }
 }
@@ -443,12 +471,17 @@ void httpd_accept(struct httpd *h, const struct accepted *a)
     }
     if (conn_new_take(h->sockets, a->fd, &http_conn_ops, hc, &hc->conn)) {
         tls_conn_free(a->tls);
+        rcbuf_unref(a->rest);
         pool_free(&h->conns_pool, hc);
         httpd_conn_over(h);
         return;
     }
     if (a->tls) {
         conn_set_tls_take(hc->conn, a->tls);
+    }
+    if (a->rest) {
+        conn_put_rest(hc->conn, rcbuf_str(a->rest));
+        rcbuf_unref(a->rest);
     }
     hc->httpd = h;
     hc->peer = a->peer;

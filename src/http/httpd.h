@@ -43,6 +43,10 @@ struct httpd_config {
     // handshake. NULL: 401, as for everyone else.
     void (*unauthorized_upgrade)(void *ctx, struct http_request *req);
     void *authenticate_ctx;
+    // All workers by their numbers, and which this is, for routes with an owner. Filled before the
+    // first connection. NULL: it is alone.
+    struct accept_target *const *workers;
+    unsigned workers_count, worker;
     _Atomic(uint32_t) *load; // counted down with every connection that is over; NULL: nobody counts
 };
 
@@ -50,7 +54,7 @@ struct httpd *httpd_new(const struct httpd_config *cfg);
 // No connection may be left: drain and turn the loop until httpd_connections is 0.
 void httpd_free(struct httpd *h); // accepts NULL
 
-// Takes the descriptor.
+// Takes all of it.
 void httpd_accept(struct httpd *h, const struct accepted *a);
 
 // What `authenticate` left open: 0 with a reference to the principal, which is taken, or -E_* and

@@ -38,7 +38,8 @@ struct httpd {
 // One connection.
 //
 //   IDLE --bytes--> HEAD --whole--> [ASKING] --> BODY --whole--> HANDLING --answered--> IDLE
-//     |               |             no body        +-------------^   |  \--ws_upgrade--> UPGRADED
+//     |               |\            no body        +-------------^   |  \--ws_upgrade--> UPGRADED
+//     |               | \--another worker's--> MOVING
 //     +---------------+-------------- refused, no keep-alive, drain --> OVER (lingering)
 enum http_phase {
     HTTP_IDLE,     // nothing of a request has come
@@ -46,6 +47,7 @@ enum http_phase {
     HTTP_ASKING,   // it is not known yet whose `req` is; what follows waits unread
     HTTP_BODY,     // `req` waits for its body
     HTTP_HANDLING, // `req` is the handler's; what is pipelined waits unread
+    HTTP_MOVING,   // to the worker `owner`, as soon as all answers are sent
     HTTP_UPGRADED, // a WebSocket has the connection; freed when on_data returns
     HTTP_OVER,     // the last answer is given
 };
@@ -58,7 +60,8 @@ struct http_conn {
     struct net_addr peer;     // the other end of the socket
     struct http1_parser parser;
     struct http_request *req; // one reference: in ASKING, BODY and HANDLING
-    enum http_phase phase : 3;
+    unsigned owner;           // in MOVING
+    enum http_phase phase : 4;
     bool loopback : 1; // came by a loopback listener
     bool fresh : 1;    // no request has come yet
     bool in_data : 1;  // inside on_data, which goes on by itself
@@ -134,6 +137,7 @@ enum http_verdict {
     HTTP_REFUSED, // answered already: a refusal, a preflight
     HTTP_LET_IN,
     HTTP_UNDECIDED, // http_authenticated_take comes later
+    HTTP_ELSEWHERE, // another worker's, the connection's `owner`
 };
 enum http_verdict http_dispatch(struct http_request *req);
 // Answers by what the authenticate hook found, unless it is 0.

@@ -29,6 +29,9 @@ struct rig_config {
     void (*add_routes)(void *ctx, struct router *router); // after on_start
     void (*on_drain)(void *ctx, int ws_code); // with httpd_drain, on the server's thread
     void *ctx;
+    // One of two workers, the first or the second, which is started later and names the first.
+    bool is_first;
+    struct rig *first;
 };
 
 struct rig;

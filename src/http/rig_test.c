@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@ struct rig {
     struct acceptor *acceptor;
     struct accept_target target;
     uint16_t port;
+    struct accept_target *workers[2]; // if it is one of two
+    atomic_bool joined;
     struct mail mail;
     int drain_code;
     bool stopping;
@@ -55,12 +58,31 @@ static bool is_zero(const struct http_limits *l)
     return l->head.head_bytes == 0;
 }
 
+static void on_join(struct mail *m)
+{
+    struct rig *r = CONTAINER_OF(m, struct rig, mail);
+    r->joined = true;
+}
+
+// The first knows the second before anything comes to it.
+static void join(struct rig *first, struct rig *second)
+{
+    second->workers[0] = first->workers[0] = &first->target;
+    second->workers[1] = first->workers[1] = &second->target;
+    first->mail.run = on_join;
+    assert_true(loop_post_take(first->loop, &first->mail));
+    while (!first->joined) {
+        usleep(1000);
+    }
+}
+
 struct rig *rig_start(const struct rig_config *cfg)
 {
     struct rig *r = mem_alloc(sizeof(*r));
     struct accept_target *targets[] = {&r->target};
     const struct listener *listener;
     struct str bad;
+    bool paired = cfg->is_first || cfg->first;
     assert_int_equal(loop_new(&r->loop), 0);
     r->table = metrics_table_new(1);
     r->router = router_new();
@@ -79,6 +101,9 @@ struct rig *rig_start(const struct rig_config *cfg)
                                                 .authenticate = cfg->authenticate,
                                                 .authenticate_ctx = cfg->authenticate_ctx,
                                                 .principal_unref = cfg->principal_unref,
+                                                .workers = paired ? r->workers : NULL,
+                                                .workers_count = ARRAY_LEN(r->workers),
+                                                .worker = cfg->first ? 1 : 0,
                                                 .load = &r->target.load});
     r->target = (struct accept_target){.loop = r->loop, .fn_take = on_accept, .ctx = r};
     r->acceptor = acceptor_new(&(struct acceptor_config){.loop = r->loop,
@@ -97,6 +122,9 @@ struct rig *rig_start(const struct rig_config *cfg)
     }
     if (cfg->add_routes) {
         cfg->add_routes(cfg->ctx, r->router);
+    }
+    if (cfg->first) {
+        join(cfg->first, r);
     }
     assert_int_equal(pthread_create(&r->thread, NULL, serve, r), 0);
     return r;

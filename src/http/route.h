@@ -38,6 +38,9 @@ struct route {
     const char *pattern;      // of static storage
     unsigned flags;
     void (*handle)(struct http_request *req, void *ctx);
+    // The number of the worker that has what the request is about; -1: any will do. Its connection
+    // moves there before anything else is looked at. NULL: any.
+    int (*owner)(const struct http_request *req, void *ctx);
     // The head of a request that is let in is here, and a body will follow: it may be refused now,
     // by answering it, and then is not read. NULL: nothing is to be said yet.
     void (*begin)(struct http_request *req, void *ctx);

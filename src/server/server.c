@@ -52,6 +52,7 @@ struct server {
     enum sandbox_mode sandbox;
     struct status status;
     struct worker *workers[WORKERS_MAX];
+    struct accept_target *targets[WORKERS_MAX]; // theirs
     unsigned workers_count;
     struct loop *loop; // signals and listeners
     struct visitors *visitors;
@@ -295,14 +296,14 @@ static int choose_send(struct server *s)
     return 0;
 }
 
-static int open_doors(struct server *s, struct accept_target *const *targets)
+static int open_doors(struct server *s)
 {
     bool alone = s->workers_count == 1;
     struct metrics *metrics = metrics_of(s->metrics, s->workers_count);
     const struct config_blocks *proxies = &s->config.server_trusted_proxies;
     struct acceptor_config cfg = {.loop = alone ? worker_loop(s->workers[0]) : s->loop,
                                   .metrics = metrics,
-                                  .targets = targets,
+                                  .targets = s->targets,
                                   .targets_count = s->workers_count,
                                   .visitors = s->visitors,
                                   .reserve = DESCRIPTORS_HELD,
@@ -311,7 +312,7 @@ static int open_doors(struct server *s, struct accept_target *const *targets)
         cfg.proxies = (struct net_blocks){.items = proxies->items, .count = proxies->count};
     }
     if (s->front) {
-        if (front_open(s->front, metrics, targets, s->workers_count) != 0) {
+        if (front_open(s->front, metrics, s->targets, s->workers_count) != 0) {
             return complain("no descriptors for the reception's event loop");
         }
         cfg.reception = front_target(s->front);
@@ -360,12 +361,12 @@ static int start_workers(struct server *s, unsigned workers)
                                                          .metrics = metrics_of(s->metrics, workers),
                                                          .send = on_presence,
                                                          .ctx = s});
-    struct accept_target *targets[WORKERS_MAX];
     for (unsigned i = 0; i < workers; i++) {
         struct worker_config cfg = {.engine = s->engine,
                                     .metrics = s->metrics,
                                     .index = i,
                                     .workers = workers,
+                                    .targets = s->targets,
                                     .origins = s->origins,
                                     .gate = s->gate,
                                     .audit_tokens = s->audit_tokens,
@@ -379,13 +380,13 @@ static int start_workers(struct server *s, unsigned workers)
         if (!s->workers[i]) {
             return complain("no descriptors or no memory for a worker's event loop");
         }
-        targets[i] = worker_target(s->workers[i]);
+        s->targets[i] = worker_target(s->workers[i]);
         s->workers_count = i + 1;
     }
     if (loop_new(&s->loop) != 0) {
         return complain("no descriptors for the event loop");
     }
-    return open_doors(s, targets);
+    return open_doors(s);
 }
 
 // --- stopping ---

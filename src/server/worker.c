@@ -49,6 +49,7 @@ struct worker {
     struct ask ask;
     struct accept_target target;
     struct acceptor *acceptor; // borrowed; NULL: another thread accepts
+    bool stopping;             // takes no connection any more
     struct loop_hook hook;
     struct pace pace;
     bool due;  // sessions that are behind want to read on
@@ -317,6 +318,11 @@ static void on_count(struct timer *t)
 static void take_connection(struct accept_target *t, const struct accepted *a)
 {
     struct worker *w = t->ctx;
+    if (w->stopping) { // it was moved here by another worker
+        accepted_drop(a);
+        atomic_fetch_sub_explicit(&t->load, 1, memory_order_relaxed);
+        return;
+    }
     httpd_accept(w->httpd, a);
 }
 
@@ -384,6 +390,9 @@ struct worker *worker_new(const struct worker_config *cfg)
                                                 .principal_unref = door_principal_unref,
                                                 .unauthorized_upgrade = door_refuse_upgrade,
                                                 .authenticate_ctx = w->door,
+                                                .workers = cfg->targets,
+                                                .workers_count = cfg->workers,
+                                                .worker = cfg->index,
                                                 .load = &w->target.load});
     w->target = (struct accept_target){.loop = w->loop, .fn_take = take_connection, .ctx = w};
     w->hook.fn = on_turn;
@@ -452,6 +461,7 @@ static void stop_when_idle(struct timer *t)
 static void do_stop(struct mail *m)
 {
     struct worker *w = CONTAINER_OF(m, struct worker, stop_mail);
+    w->stopping = true;
     stop_accepting(w);
     door_close(w->door);
     httpd_close_all(w->httpd);

@@ -18,6 +18,7 @@ struct worker_config {
     struct engine *engine;
     struct metrics_table *metrics;
     unsigned index, workers;
+    struct accept_target *const *targets; // of all workers; filled before worker_start
     const struct origin_policy *origins;
     struct gate *gate;
     struct audit_tokens *audit_tokens; // NULL: authentication is off
