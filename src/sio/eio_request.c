@@ -27,10 +27,15 @@ static int read_sid(struct str text, uint8_t ret[static SID_BYTES])
     return text.len == SID_CHARS ? base64url_decode(text, ret) : -E_BAD_REQUEST;
 }
 
+static int worker_of(const uint8_t sid[static SID_BYTES])
+{
+    return sid[0] << 8 | sid[1];
+}
+
 static struct eio_socket *socket_of(struct eio *e, struct str text)
 {
     uint8_t sid[SID_BYTES];
-    if (!text.p || read_sid(text, sid) || (unsigned)(sid[0] << 8 | sid[1]) != e->cfg.worker) {
+    if (!text.p || read_sid(text, sid) || (unsigned)worker_of(sid) != e->cfg.worker) {
         return NULL;
     }
     return map_get(&e->sids, str_make((const char *)sid + EIO_WORKER_BYTES, EIO_ID_BYTES));
@@ -197,6 +202,14 @@ static void handle(struct http_request *req, void *ctx)
     eio_handle(ctx, req);
 }
 
+static int owner(const struct http_request *req, void *ctx UNUSED)
+{
+    struct engineio_query q;
+    uint8_t sid[SID_BYTES];
+    engineio_read_query(http_query_all(req), &q);
+    return q.sid.p && !read_sid(q.sid, sid) ? worker_of(sid) : -1;
+}
+
 static void begin(struct http_request *req, void *ctx)
 {
     struct engineio_request r;
@@ -214,6 +227,7 @@ void eio_add_routes(struct router *r, struct eio *e, const char *pattern,
     struct route route = {.kind = ROUTE_UPGRADE,
                           .pattern = pattern,
                           .flags = ROUTE_PUBLIC | ROUTE_LASTING,
+                          .owner = owner,
                           .handle = handle,
                           .ctx = e,
                           .when = when};

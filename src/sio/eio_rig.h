@@ -20,6 +20,7 @@ struct server {
     struct loop *loop;
     struct eio *eio;
     struct eio_limits limits;
+    unsigned worker;
     struct quotas *addresses;
 };
 
@@ -37,6 +38,10 @@ struct sid {
 #define UNKNOWN_SID "{\"code\":1,\"message\":\"Session ID unknown\"}"
 #define BAD_REQUEST "{\"code\":3,\"message\":\"Bad request\"}"
 
+// One of two workers: the first, or the second, which is given the first. Or alone.
+struct server *server_start(const struct eio_limits *limits, struct server *first, bool is_first);
+void server_stop(struct server *s);
+void forget(void); // what was counted
 int start_with(void **state, const struct eio_limits *limits);
 int start(void **state);
 int stop(void **state);

@@ -139,7 +139,7 @@ static void on_start(void *ctx, struct loop *loop, struct metrics *metrics)
     s->eio = eio_new(&(struct eio_config){.loop = loop,
                                           .metrics = metrics,
                                           .limits = &s->limits,
-                                          .worker = 300,
+                                          .worker = s->worker,
                                           .addresses = s->addresses,
                                           .ops = &ops});
 }
@@ -165,19 +165,38 @@ static void on_stop(void *ctx)
     quotas_free(s->addresses);
 }
 
-int start_with(void **state, const struct eio_limits *limits)
+struct server *server_start(const struct eio_limits *limits, struct server *first, bool is_first)
 {
     struct server *s = mem_alloc(sizeof(*s));
-    opened_count = closed_count = blocked_count = room_count = upgraded_count = 0;
-    closed_why = -1;
     s->limits = *limits;
+    s->worker = first ? 1 : is_first ? 0 : 300;
     s->rig = rig_start(&(struct rig_config){.origins = {.allowed = STR("http://page.test")},
                                             .on_start = on_start,
                                             .on_stop = on_stop,
                                             .add_routes = add_routes,
                                             .on_drain = on_drain,
-                                            .ctx = s});
-    *state = s;
+                                            .ctx = s,
+                                            .is_first = is_first,
+                                            .first = first ? first->rig : NULL});
+    return s;
+}
+
+void server_stop(struct server *s)
+{
+    rig_stop(s->rig);
+    mem_free(s);
+}
+
+void forget(void)
+{
+    opened_count = closed_count = blocked_count = room_count = upgraded_count = 0;
+    closed_why = -1;
+}
+
+int start_with(void **state, const struct eio_limits *limits)
+{
+    forget();
+    *state = server_start(limits, NULL, false);
     return 0;
 }
 
@@ -189,10 +208,8 @@ int start(void **state)
 
 int stop(void **state)
 {
-    struct server *s = *state;
-    rig_stop(s->rig);
+    server_stop(*state);
     assert_int_equal(closed_count, opened_count);
-    mem_free(s);
     return 0;
 }
 

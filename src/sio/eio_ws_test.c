@@ -302,6 +302,44 @@ static void ends_while_upgrading(void **state)
     wait_for(&closed_count, 2);
 }
 
+// ---- Two workers ----
+
+// Whatever comes to the other one goes to the one that has the socket.
+static void any_worker(void **state)
+{
+    struct eio_limits l = eio_limits_of(&limits_default);
+    struct server *a = server_start(&l, NULL, true), *b = server_start(&l, a, false);
+    (void)state;
+    forget();
+    for (int i = 0; i < 20; i++) {
+        struct server *here = i % 2 ? a : b, *there = i % 2 ? b : a;
+        struct sid sid = open_polling(here);
+        int held = hold(there, &sid);
+        post(there, &sid, "4hello");
+        expect_reply(held, 200, "4hello");
+        held = hold(here, &sid);
+        int fd = probe(there, &sid);
+        expect_reply(held, 200, "6");
+        post(here, &sid, "4waits");
+        say_text(fd, "5");
+        expect_text(fd, "4waits");
+        say_text(fd, "4two");
+        expect_text(fd, "4two");
+        poll_is_refused(there, &sid, BAD_REQUEST);
+        close(fd);
+        // A body that is refused before it is read, and one that ends it.
+        sid = open_polling(there);
+        expect_reply(say_post(here, &sid, "Content-Type: application/octet-stream\r\n", STR("4a")),
+                     400, "");
+        poll_is_refused(here, &sid, UNKNOWN_SID);
+    }
+    assert_int_equal(opened_count, 40);
+    assert_true(rig_metric(a->rig, METRIC_MOVED) > 0 && rig_metric(b->rig, METRIC_MOVED) > 0);
+    server_stop(a);
+    server_stop(b);
+    assert_int_equal(closed_count, opened_count);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(upgrades_that_fail, start, stop),
         cmocka_unit_test_setup_teardown(upgrades_that_take_too_long, start_hasty, stop),
         cmocka_unit_test_setup_teardown(ends_while_upgrading, start, stop),
+        cmocka_unit_test(any_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
