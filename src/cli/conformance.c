@@ -21,6 +21,9 @@ int cmd_conformance(int argc, char **argv)
          "for the tests of socket.io-client, which come to localhost:3210"},
         {"engine-listen", OPT_TEXT, &what.engine, "HOST:PORT",
          "for the tests of engine.io-client, which come to localhost:3000"},
+        {"calm", OPT_FLAG, &what.calm, NULL,
+         "the protocol suites' servers wait as long as a hub does, which some of their tests do "
+         "not; for tests on slow machines"},
     };
     const struct opts o = {
         .command = "conformance",

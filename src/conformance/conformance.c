@@ -26,13 +26,28 @@ struct conformance {
     struct loop_watch interrupt;
 };
 
-static void begin(struct conformance *c)
+static void set_limits(struct place *p, bool calm)
+{
+    p->limits = sio_limits_of(&limits_default);
+    p->hasty = p->limits;
+    p->hasty_transport = (struct eio_limits){.ping_interval_ms = LIMIT_PING_MS,
+                                             .ping_timeout_ms = 20000,
+                                             .upgrade_timeout_ms = 10000,
+                                             .payload_bytes_max = 1000000,
+                                             .packets_max = 10000,
+                                             .unsent_bytes_max = 16 << 20};
+    if (!calm) {
+        p->hasty.namespace_ms = 1000;
+        p->hasty_transport.ping_interval_ms = 300;
+        p->hasty_transport.ping_timeout_ms = 200;
+    }
+}
+
+static void begin(struct conformance *c, bool calm)
 {
     c->metrics = metrics_table_new(1);
     c->place.metrics = metrics_of(c->metrics, 0);
-    c->place.limits = sio_limits_of(&limits_default);
-    c->place.hasty = c->place.limits;
-    c->place.hasty.namespace_ms = 1000;
+    set_limits(&c->place, calm);
     c->echo = echo_new(&c->place);
     c->protocol = protocol_new(&c->place);
     c->client = client_new(&c->place);
@@ -121,7 +136,7 @@ int conformance_run(const struct conformance_options *o,
         (void)snprintf(ret_problem, CONFORMANCE_PROBLEM_BYTES, "%s", strerror(errno));
         return err;
     }
-    begin(&c);
+    begin(&c, o->calm);
     err = listen_all(&c, o, ret_problem);
     if (!err) {
         loop_run(c.place.loop);

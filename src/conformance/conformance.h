@@ -9,11 +9,14 @@
 #ifndef CLAIRON_CONFORMANCE_CONFORMANCE_H
 #define CLAIRON_CONFORMANCE_CONFORMANCE_H
 
+#include <stdbool.h>
+
 #include "base/compiler.h"
 
 struct conformance_options {
     // HOST:PORT, HOST one of localhost (127.0.0.1 and ::1), 127.0.0.1 and [::1]; NULL: not served
     const char *protocol, *client, *engine;
+    bool calm;        // heartbeats and time-outs of the protocol suites' servers as in a hub
     int interrupt_fd; // readable: it is time to end
 };
 

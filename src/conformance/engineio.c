@@ -5,15 +5,6 @@
 #include "base/err.h"
 #include "conformance/suites.h"
 
-const struct eio_limits suites_hasty = {
-    .ping_interval_ms = 300,
-    .ping_timeout_ms = 200,
-    .upgrade_timeout_ms = 10000,
-    .payload_bytes_max = 1000000,
-    .packets_max = 10000,
-    .unsent_bytes_max = 16 << 20,
-};
-
 static const struct eio_limits greeter_limits = {
     .ping_interval_ms = 500,
     .ping_timeout_ms = 20000,
@@ -69,8 +60,10 @@ static const struct eio_ops echo_ops = {
 
 struct eio *echo_new(const struct place *place)
 {
-    return eio_new(&(struct eio_config){
-        .loop = place->loop, .metrics = place->metrics, .limits = &suites_hasty, .ops = &echo_ops});
+    return eio_new(&(struct eio_config){.loop = place->loop,
+                                        .metrics = place->metrics,
+                                        .limits = &place->hasty_transport,
+                                        .ops = &echo_ops});
 }
 
 // ---- What engine.io-client's tests want besides.

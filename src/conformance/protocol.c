@@ -75,8 +75,9 @@ static const struct sio_app app = {
 
 struct sio *protocol_new(const struct place *place)
 {
-    return sio_new(&(struct sio_config){
-        .transport = {.loop = place->loop, .metrics = place->metrics, .limits = &suites_hasty},
-        .limits = &place->hasty,
-        .app = &app});
+    return sio_new(&(struct sio_config){.transport = {.loop = place->loop,
+                                                      .metrics = place->metrics,
+                                                      .limits = &place->hasty_transport},
+                                        .limits = &place->hasty,
+                                        .app = &app});
 }

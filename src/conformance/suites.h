@@ -13,9 +13,10 @@ struct place {
     struct loop *loop;
     struct metrics *metrics;
     struct sio_limits limits;
-    struct sio_limits hasty; // soon impatient with who enters no namespace, as a suite expects
+    // Of both protocol suites: impatient, as they expect, unless calm was asked for.
+    struct eio_limits hasty_transport;
+    struct sio_limits hasty;
 };
-extern const struct eio_limits suites_hasty; // heartbeats of both protocol suites
 
 // engineio.c. Messages come back as they are.
 struct eio *echo_new(const struct place *place);

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { io } from 'socket.io-client';
+import { io as io40 } from 'socket.io-client-4-0';
 import { request, runCli, within } from '../lib/index.mjs';
 import { Polling, Socket, startConformance, TRANSPORTS } from '../lib/engineio.mjs';
 
@@ -34,7 +35,7 @@ async function enter(Transport, url, connect = '40') {
 // ---- Engine.IO: the handshake and its refusals.
 
 test('Engine.IO handshakes', async (t) => {
-  const { protocol: url } = await startConformance(t, ['protocol']);
+  const { protocol: url } = await startConformance(t, ['protocol'], { hasty: true });
   await t.test('polling', async () => {
     const { open, answer } = await Polling.open(url, ENGINE);
     assert.match(open.sid, /^[\w-]{20,}$/);
@@ -114,13 +115,32 @@ test('Engine.IO messages by polling', async (t) => {
     assert.ok(text === '6' || status === 400, text);
     assert.equal((await link.get()).status, 400);
   });
-  await t.test('pings are answered, and who does not is gone', async () => {
-    const link = await Polling.open(url, ENGINE);
-    for (let i = 0; i < 3; i++) {
+});
+
+test('Engine.IO pings', async (t) => {
+  const { protocol, client } = await startConformance(t, ['protocol', 'client'], { hasty: true });
+  for (const [transport, Transport] of Object.entries(TRANSPORTS)) {
+    await t.test(`who does not answer is gone, by ${transport}`, async () => {
+      const link = await Transport.open(protocol, ENGINE);
+      if (transport === 'websocket') {
+        link.pong = () => {};
+        await expectEnd(link);
+      } else {
+        await expectEnd({ next: async () => ((await link.get()).status === 200 ? '' : undefined) });
+      }
+    });
+  }
+  await t.test('who answers stays, without any namespace too', async () => {
+    const link = await enter(Polling, client);
+    await link.send('41');
+    for (let i = 0; i < 2; i++) {
       assert.equal((await link.get()).text, '2');
       await link.send('3');
     }
-    await expectEnd({ next: async () => ((await link.get()).status === 200 ? '' : undefined) });
+    await link.leave();
+  });
+  await t.test('who enters no namespace is gone', async () => {
+    await expectEnd(await Socket.open(protocol, SOCKET));
   });
 });
 
@@ -237,22 +257,72 @@ test('Socket.IO namespaces', async (t) => {
       });
     }
   }
-  await t.test('the main one left: pings go on', async () => {
-    const link = await enter(Polling, url);
-    assert.equal(await link.next(), '42["auth",{}]');
-    await link.send('41');
-    assert.equal((await link.get()).text, '2');
-  });
-  await t.test('nobody entered: closed', async () => {
-    const link = await Socket.open(url, SOCKET);
-    await expectEnd(link);
-  });
   await t.test('ten thousand: closed before long', async () => {
     const link = await Socket.open(url, SOCKET);
     await link.send(...[...Array(10000).keys()].map((i) => `40/n${i},`));
     await within(link.closed, 'the connection to close');
     assert.ok(link.inbox.items.length < 50, `${link.inbox.items.length} answers`);
   });
+});
+
+// ---- Socket.IO: from polling to WebSocket, also when that comes to nothing. Each step says more; the WebSocket is cut
+// after one of them. What is answered comes once and in order.
+
+const STEPS = [
+  async ({ say }) => say(0, 1),
+  async (at) => { at.socket = await at.dial(); },
+  async ({ socket }) => socket.send('2probe'),
+  async ({ say }) => say(2),
+  async ({ socket }) => assert.equal(await socket.next(), '3probe'),
+  async ({ say }) => say(3, 4),
+];
+
+test('Socket.IO answers while the transport changes', async (t) => {
+  const { protocol: url } = await startConformance(t, ['protocol']);
+  const begin = async () => {
+    const link = await enter(Polling, url);
+    const packets = (numbers) => numbers.map((n) => `42${n}["message-with-ack",${n}]`);
+    assert.equal(await link.next(), '42["auth",{}]');
+    return {
+      link,
+      packets,
+      say: (...numbers) => link.post(...packets(numbers)),
+      dial: () => Socket.dial(`${url.replace('http', 'ws')}${SOCKET}?EIO=4&transport=websocket&sid=${link.open.sid}`),
+    };
+  };
+  const expect = async (from, first, last) => {
+    for (let n = first; n <= last; n++) {
+      assert.equal(await from.next(), `43${n}[${n}]`);
+    }
+  };
+  for (let cut = 2; cut <= STEPS.length; cut++) {
+    await t.test(`cut after step ${cut}`, async () => {
+      const at = await begin();
+      for (const step of STEPS.slice(0, cut)) {
+        await step(at);
+      }
+      at.socket.ws.terminate();
+      await at.say(9);
+      await expect(at.link, 0, [1, 1, 2, 2, 4][cut - 2]);
+      await expect(at.link, 9, 9);
+      await at.link.leave();
+    });
+  }
+  for (const polled of [false, true]) {
+    await t.test(`all the way, ${polled ? 'polled' : 'not polled'} before the end`, async () => {
+      const at = await begin();
+      for (const step of STEPS) {
+        await step(at);
+      }
+      if (polled) {
+        await expect(at.link, 0, 4);
+      }
+      await at.socket.send('5', ...at.packets([5, 6]));
+      await expect(at.socket, polled ? 5 : 0, 6);
+      assert.equal((await at.link.get()).status, 400);
+      await at.socket.leave();
+    });
+  }
 });
 
 // ---- Socket.IO: what ends the connection. An entry is what comes after CONNECT, or all of it when `raw`.
@@ -446,20 +516,61 @@ test('connection state recovery', async (t) => {
 
 test('socket.io-client itself', async (t) => {
   const { client: url } = await startConformance(t, ['client']);
-  for (const transports of [['websocket'], ['polling'], ['polling', 'websocket']]) {
-    await t.test(transports.join(', then '), async () => {
-      const socket = io(url, { transports, forceNew: true });
-      t.after(() => socket.disconnect());
-      await within(new Promise((resolve, reject) => {
-        socket.on('connect', resolve);
-        socket.on('connect_error', reject);
-      }), 'connect');
-      const bits = await socket.timeout(20000).emitWithAck('echo', Buffer.from([1, 2, 3]));
-      assert.deepEqual([...bits], [1, 2, 3]);
-      assert.equal(await socket.timeout(20000).emitWithAck('getId'), socket.id);
-      socket.disconnect();
-    });
+  for (const [version, connect] of [['the newest', io], ['4.0', io40]]) {
+    for (const transports of [['websocket'], ['polling'], ['polling', 'websocket']]) {
+      await t.test(`${version}, ${transports.join(', then ')}`, async () => {
+        const socket = connect(url, { transports, forceNew: true });
+        const ask = (...args) => within(new Promise((resolve) => { socket.emit(...args, resolve); }), `the answer to ${args[0]}`);
+        t.after(() => socket.disconnect());
+        await within(new Promise((resolve, reject) => {
+          socket.on('connect', resolve);
+          socket.on('connect_error', reject);
+        }), 'connect');
+        assert.deepEqual([...await ask('echo', Buffer.from([1, 2, 3]))], [1, 2, 3]);
+        assert.equal(await ask('getId'), socket.id);
+        socket.disconnect();
+      });
+    }
   }
+});
+
+// ---- What the tests of engine.io-client find.
+
+test('the server of engine.io-client', async (t) => {
+  const { engine: url } = await startConformance(t, ['engine']);
+  await t.test('a greeting with the handshake, and cookies', async () => {
+    const { status, text, headers } = await request('GET', `${url}${ENGINE}?EIO=4&transport=polling`);
+    const [open, hi] = text.split('\x1e');
+    assert.deepEqual([status, JSON.parse(open.slice(1)).maxPayload, hi], [200, 100, '4hi']);
+    assert.deepEqual(headers['set-cookie'].slice(0, 3), ['1=1; Max-Age=86400', '2=2; Path=/; HttpOnly; Secure; SameSite=Strict', '3=3; Max-Age=0']);
+    assert.match(headers['set-cookie'][3], /^4=4; Expires=\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT$/);
+  });
+  await t.test('refused', async () => {
+    const { status, json } = await request('GET', `${url}${ENGINE}?EIO=4&transport=polling&deny=1`);
+    assert.deepEqual([status, json], [403, { code: 4, message: 'Forbidden' }]);
+  });
+  await t.test('answers', async () => {
+    const link = await Socket.open(url, ENGINE);
+    await link.send('4give binary', '4give utf8', '4other', bytes(9));
+    const got = [];
+    while (got.length < 5) {
+      got.push(await link.next());
+    }
+    assert.deepEqual(got, ['4hi', bytes(0, 1, 2, 3, 4), '4пойду спать всем спокойной ночи', '4other', bytes(9)]);
+    await link.leave();
+  });
+  await t.test('headers of a POST', async () => {
+    const { text } = await request('GET', `${url}${ENGINE}?EIO=4&transport=polling`);
+    const address = `${url}${ENGINE}?EIO=4&transport=polling&sid=${JSON.parse(text.split('\x1e')[0].slice(1)).sid}`;
+    await request('POST', address, { body: '4sendHeaders', headers: { 'content-type': 'text/plain', 'X-Extra': 'a"b' } });
+    assert.equal(JSON.parse((await request('GET', address)).text.slice(1))['x-extra'], 'a"b');
+  });
+  await t.test('too large a message: a code and no words', async () => {
+    const link = await Socket.open(url, ENGINE);
+    const closed = new Promise((resolve) => { link.ws.once('close', (code, reason) => resolve([code, reason.length])); });
+    await link.send('4'.repeat(102));
+    assert.deepEqual(await within(closed, 'the connection to close'), [1009, 0]);
+  });
 });
 
 // ---- The command.
