@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Numbers of the variants (hub/sink.h) of all dialects; below SINK_VARIANTS_MAX.
+// Numbers of the variants (hub/sink.h) of all dialects. Those behind them are for their compressed
+// twins (dialect/twins.h).
 #ifndef CLAIRON_DIALECT_VARIANTS_H
 #define CLAIRON_DIALECT_VARIANTS_H
 
@@ -11,6 +12,7 @@ enum variant {
     VARIANT_SSE,
     VARIANT_SSE_UNNAMED,
     VARIANT_POLL,
+    VARIANTS_MAX = 20,
 };
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "dialect/pass.h"
 #include "dialect/place.h"
+#include "dialect/twins.h"
 #include "hub/audit.h"
 #include "hub/realm.h"
 #include "net/conn.h"
@@ -99,7 +100,8 @@ bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub
     w->hub = hub;
     w->refs = 1;
     int err = place_take(hub, req, &w->place);
-    w->session = err ? NULL : session_new(hub->fanout, http_principal(req), ops->variant, w);
+    const struct sink_variant *variant = twin_of(hub->twins, ops->variant, ws_offered_class(req));
+    w->session = err ? NULL : session_new(hub->fanout, http_principal(req), variant, w);
     if (!w->session) {
         http_reply_error(req, err ? err : -E_NO_MEMORY, NULL);
         wsession_unref(w);

@@ -23,6 +23,12 @@
 struct httpd;
 struct visitors;
 
+// permessage-deflate, with clients that offer it.
+struct ws_compression {
+    bool on;
+    size_t threshold_bytes; // shorter messages are not compressed
+};
+
 // All borrowed, for as long as the httpd lives.
 struct httpd_config {
     struct loop *loop;
@@ -34,6 +40,7 @@ struct httpd_config {
     struct visitors *visitors;         // who may come in behind a proxy; NULL: everyone
     struct net_blocks trusted_proxies; // whose word about their clients is taken
     bool upgrades;                     // false: 503 to every Upgrade
+    struct ws_compression compression;
     // Who is asking. 0 and a reference in *ret_principal (given back by principal_unref); -E_* to
     // answer with; or -E_AGAIN, and http_authenticated_take will say. Meanwhile nothing more of the
     // connection is read. NULL: http_principal is NULL.
@@ -53,6 +60,10 @@ struct httpd_config {
 struct httpd *httpd_new(const struct httpd_config *cfg);
 // No connection may be left: drain and turn the loop until httpd_connections is 0.
 void httpd_free(struct httpd *h); // accepts NULL
+
+// What frames for its WebSockets are compressed with. On the worker's thread.
+struct ws_compressor;
+struct ws_compressor *httpd_compressor(struct httpd *h);
 
 // Takes all of it.
 void httpd_accept(struct httpd *h, const struct accepted *a);

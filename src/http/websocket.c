@@ -217,10 +217,11 @@ static char *put(char *to, struct str s)
 }
 
 // Put together in place, since every connection comes this way. False: the connection is gone.
-static bool write_handshake(struct http_request *req, struct str protocol)
+static bool write_handshake(struct http_request *req, struct str protocol, struct str extension)
 {
     char accept[WS_ACCEPT_TEXT_SIZE];
-    char *begin = conn_write_reserve(req->hc->conn, HANDSHAKE_BYTES + protocol.len);
+    size_t room = HANDSHAKE_BYTES + protocol.len + extension.len;
+    char *begin = conn_write_reserve(req->hc->conn, room);
     if (!begin) {
         return false;
     }
@@ -233,11 +234,30 @@ static bool write_handshake(struct http_request *req, struct str protocol)
         ASSERT(http1_is_token(protocol)); // ws_server_check has seen to it
         p = put(put(p, STR("\r\nSec-WebSocket-Protocol: ")), protocol);
     }
+    if (extension.len > 0) {
+        p = put(put(p, STR("\r\nSec-WebSocket-Extensions: ")), extension);
+    }
     p = put(p, STR("\r\n\r\n"));
     size_t len = (size_t)(p - begin);
-    ASSERT(len <= HANDSHAKE_BYTES + protocol.len);
+    ASSERT(len <= room);
     conn_write_commit(req->hc->conn, len);
     return true;
+}
+
+static bool answer(struct http_request *req, struct str protocol, enum ws_class *ret)
+{
+    struct ws_deflate agreed;
+    if (!ws_deflate_agree(req, &agreed)) {
+        *ret = WS_CLASS_PLAIN;
+        return write_handshake(req, protocol, STR(""));
+    }
+    struct buf extension;
+    buf_init(&extension, HANDSHAKE_BYTES);
+    ws_deflate_put_answer(&extension, &agreed);
+    bool written = !extension.failed && write_handshake(req, protocol, buf_str(&extension));
+    buf_fini(&extension);
+    *ret = ws_class_of(&agreed);
+    return written;
 }
 
 // The connection is the WebSocket's from now on.
@@ -270,7 +290,8 @@ bool ws_upgrade(struct http_request *req, struct str protocol, const struct ws_o
     }
     struct pool *pool = &hc->httpd->websockets.pool;
     struct ws *ws = pool_try_alloc(pool);
-    if (!ws || !write_handshake(req, protocol)) {
+    enum ws_class class;
+    if (!ws || !answer(req, protocol, &class)) {
         pool_free(pool, ws);
         http_reply_error(req, -E_NO_MEMORY, NULL);
         return false;
@@ -280,6 +301,7 @@ bool ws_upgrade(struct http_request *req, struct str protocol, const struct ws_o
     req->hc = NULL;
     ws->ops = ops;
     ws->arg = arg;
+    ws->class = class;
     *ret = ws;
     take_over(ws, hc);
     http_request_unref(req);
@@ -288,9 +310,26 @@ bool ws_upgrade(struct http_request *req, struct str protocol, const struct ws_o
 
 // ---- Frames out ----
 
+static void send_compressed(struct ws *ws, enum ws_opcode op, struct str payload)
+{
+    struct buf b;
+    buf_init(&b, WS_HEAD_MAX + payload.len);
+    ws_compressor_put(&all_of(ws)->compressor, ws->class, op, payload, &b);
+    if (b.failed) {
+        conn_close(ws->conn);
+    } else {
+        conn_write(ws->conn, buf_str(&b));
+    }
+    buf_fini(&b);
+}
+
 static void send_message(struct ws *ws, enum ws_opcode op, struct str payload)
 {
     if (ws->state != WS_STATE_OPEN) {
+        return;
+    }
+    if (ws->class != WS_CLASS_PLAIN && payload.len >= all_of(ws)->compressor.threshold_bytes) {
+        send_compressed(ws, op, payload);
         return;
     }
     char *p = conn_write_reserve(ws->conn, WS_HEAD_MAX + payload.len);
@@ -371,6 +410,7 @@ void websockets_init(struct httpd *h)
     deadlines_init(&all->closing, h->cfg.loop, h->cfg.limits->linger_ms, on_no_answer);
     loop_task_init(&all->tell, on_tell);
     ws_decoder_init(&all->decoder, WS_SERVER, h->cfg.limits->message_bytes);
+    ws_deflate_init(h);
     ws_heartbeat_init(h);
 }
 
@@ -381,6 +421,7 @@ void websockets_fini(struct httpd *h)
     ws_heartbeat_fini(h);
     deadlines_fini(&all->closing);
     ws_decoder_fini(&all->decoder);
+    ws_deflate_fini(h);
     pool_fini(&all->partials);
     pool_fini(&all->pool);
 }

@@ -18,6 +18,7 @@
 #include "base/rcbuf.h"
 #include "base/str.h"
 #include "http/request.h"
+#include "wire/ws_compressor.h"
 
 struct ws;
 
@@ -47,15 +48,18 @@ struct ws_ops {
 // connection is gone or there is no memory (then answered 503); nothing will be called.
 bool ws_upgrade(struct http_request *req, struct str protocol, const struct ws_ops *ops, void *arg,
                 struct ws **ret) MUST_CHECK;
+// The class of compression (wire/ws_compressor.h) that ws_upgrade will agree to.
+enum ws_class ws_offered_class(const struct http_request *req);
 // The subprotocols offered, in the client's order; see wire/ws_handshake.h.
 struct http1_list ws_offered(const struct http_request *req);
 // Is it the request of a ROUTE_UPGRADE?
 bool ws_is_asked(const struct http_request *req);
 
-void ws_send_text(struct ws *ws, struct str text); // valid UTF-8; copied
+// Copied, and compressed where that was agreed and pays.
+void ws_send_text(struct ws *ws, struct str text); // valid UTF-8
 void ws_send_binary(struct ws *ws, struct str bytes);
-// One or more whole frames that were put together before, to be shared between connections.
-// Borrowed.
+// One or more whole frames that were put together before, to be shared between connections, and
+// compressed for none but those of this one's class. Borrowed.
 void ws_send_frames(struct ws *ws, struct rcbuf *frames);
 // Sends Close after all that was sent before. `reason`: short, valid UTF-8, for people.
 void ws_close(struct ws *ws, int code, const char *reason);

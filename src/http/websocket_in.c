@@ -172,14 +172,39 @@ static unsigned controls_max(const struct ws *ws)
     return max < WS_CONTROLS_MAX ? max : WS_CONTROLS_MAX;
 }
 
-static void take_event(struct ws *ws, const struct ws_event *e)
+static void hit_by(struct ws *ws, int err)
+{
+    if (err == -E_TOO_LARGE) {
+        hit(ws, LIMIT_ROW_MESSAGE_BYTES);
+    } else if (err == -E_POLICY) {
+        hit(ws, LIMIT_ROW_FRAGMENTS);
+    }
+}
+
+static void take_compressed(struct ws *ws, struct ws_event *e)
+{
+    int rc = ws_deflate_open(ws, e);
+    if (rc) {
+        hit_by(ws, rc);
+        ws_fail(ws, err_close_code(rc), err_text(rc));
+    } else {
+        take_message(ws, e);
+    }
+    ws_deflate_opened(ws);
+}
+
+static void take_event(struct ws *ws, struct ws_event *e)
 {
     count_second(ws);
     ws_heard(ws);
     switch (e->type) {
     case WS_TEXT:
     case WS_BINARY:
-        take_message(ws, e);
+        if (e->compressed) {
+            take_compressed(ws, e);
+        } else {
+            take_message(ws, e);
+        }
         return;
     case WS_PING:
     case WS_PONG:
@@ -198,15 +223,6 @@ static void take_event(struct ws *ws, const struct ws_event *e)
         return;
     }
     UNREACHABLE();
-}
-
-static void hit_by(struct ws *ws, int err)
-{
-    if (err == -E_TOO_LARGE) {
-        hit(ws, LIMIT_ROW_MESSAGE_BYTES);
-    } else if (err == -E_POLICY) {
-        hit(ws, LIMIT_ROW_FRAGMENTS);
-    }
 }
 
 static void take_frames(struct ws *ws, struct ws_decoder *d, char *p, size_t len)
@@ -229,6 +245,7 @@ size_t ws_on_data(struct conn *c UNUSED, void *arg, char *p, size_t len)
 {
     struct ws *ws = arg;
     struct ws_decoder *d = decoder_of(ws);
+    d->deflate = ws->class != WS_CLASS_PLAIN;
     take_frames(ws, d, p, len);
     settle(ws, d);
     return len;

@@ -16,6 +16,7 @@
 #include "http/websocket.h"
 #include "net/conn.h"
 #include "net/deadline.h"
+#include "wire/ws_compressor.h"
 #include "wire/ws_frame.h"
 
 struct httpd;
@@ -40,6 +41,10 @@ struct websockets {
     struct loop_task tell; // for `leaving`
     // Of all that hold nothing of a frame or a message between two reads.
     struct ws_decoder decoder;
+    // Of all that agreed to compression; none refers to earlier messages.
+    struct ws_compressor compressor;
+    struct ws_inflater *inflater; // NULL: made when one is needed
+    struct buf inflated;          // the message that came
 };
 
 enum ws_state {
@@ -59,7 +64,7 @@ struct ws_partial {
 enum {
     WS_BLOCK_BYTES = 256,
     WS_BLOCKS_MAX = (1 << 20) - 1,
-    WS_CONTROLS_MAX = (1 << 12) - 1,
+    WS_CONTROLS_MAX = (1 << 10) - 1,
     WS_MESSAGES_MAX = (1 << 16) - 1,
 };
 
@@ -74,7 +79,8 @@ struct ws {
     uint32_t second_ms;         // begin of the second that is counted, cut off
     // In that second; they stop at their ends.
     uint32_t blocks : 20; // of messages, of WS_BLOCK_BYTES each, one begun counts
-    uint32_t controls : 12;
+    uint32_t controls : 10;
+    enum ws_class class : 2; // what it agreed to; any but plain may compress, too
     uint32_t messages : 16;
     uint32_t code : 13; // that ended it
     enum ws_state state : 2;
@@ -102,6 +108,16 @@ void ws_peer_closed(struct ws *ws, int code);
 size_t ws_on_data(struct conn *c, void *arg, char *p, size_t len); // of conn_ops
 void ws_put_late_pong(struct ws *ws);                              // the outbox is empty
 void ws_drop_partial(struct ws *ws);
+
+// websocket_deflate.c
+void ws_deflate_init(struct httpd *h);
+void ws_deflate_fini(struct httpd *h);
+// What is agreed with the client that asks; false: nothing.
+bool ws_deflate_agree(const struct http_request *req, struct ws_deflate *ret);
+// The text or the bytes of a compressed message, in the place of what came. -E_TOO_LARGE,
+// -E_PROTOCOL, -E_UTF8, -E_NO_MEMORY.
+int ws_deflate_open(struct ws *ws, struct ws_event *e) MUST_CHECK;
+void ws_deflate_opened(struct ws *ws); // it was read
 
 // websocket_heartbeat.c
 void ws_heartbeat_init(struct httpd *h);

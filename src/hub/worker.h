@@ -12,6 +12,7 @@
 
 struct audit;
 struct presence;
+struct twins;
 
 struct hub_worker {
     struct realm *realm;
@@ -24,6 +25,7 @@ struct hub_worker {
     struct token_checker *checker; // NULL: authentication is off
     struct audit *audit;           // the same
     struct presence *presence;     // NULL: nobody is counted
+    struct twins *twins;           // the compressed variants
 };
 
 #endif

@@ -53,6 +53,8 @@ void config_init(struct config *c)
         .store_retention_hours = LIMIT_RETENTION_MS / 3600000,
         .store_job_log_mb = LIMIT_JOB_LOG_BYTES >> 20,
         .websocket_enabled = true,
+        .websocket_compression = true,
+        .websocket_compression_threshold = 1024,
         .auth_leeway_s = 10,
         .channels_default = {.items = {STR("chat"), STR("playqueue"), STR("system"),
                                        STR("progress")},

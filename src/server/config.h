@@ -32,6 +32,7 @@ typedef uint64_t config_uint;
 struct config {
     struct config_list server_listen, server_hosts, channels_default, channels_retained, tls_listen;
     struct config_blocks server_trusted_proxies, limits_exempt;
+    config_uint websocket_compression_threshold;
     config_uint server_workers, store_retention_hours, store_job_log_mb;
     struct str server_send, server_user, server_sandbox, log_format, store_data;
     struct str websocket_cors_origin;
@@ -40,7 +41,8 @@ struct config {
     config_uint auth_leeway_s;
     struct config_list auth_default_subscribe, auth_default_publish;
     struct str tls_certificate_file, tls_key_file;
-    config_bool websocket_enabled, auth_allow_remote_without_auth, server_proxy_protocol;
+    config_bool websocket_enabled, websocket_compression;
+    config_bool auth_allow_remote_without_auth, server_proxy_protocol;
     struct limits limits;      // section limits: one key per row of def/limits.def that can be set
     struct config_text *texts; // what the spans point into
 };

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/quota.h"
 #include "dialect/dialect.h"
+#include "dialect/twins.h"
 #include "http/httpd.h"
 #include "http/limits.h"
 #include "http/route.h"
@@ -23,6 +24,7 @@
 #include "server/audit.h"
 #include "server/pace.h"
 #include "server/pages.h"
+#include "wire/ws_compressor.h"
 
 // So many sends before the worker turns to its sockets again.
 #define TURN_SENDS 256
@@ -59,6 +61,7 @@ struct worker {
     uint64_t lap_runs; // before it
     struct timer pace_timer, count_timer, stop_timer;
     struct fanout_stats counted;
+    uint64_t counted_compressed, counted_saved;
     struct mail wake_mail, drain_mail, stop_mail;
     atomic_bool waking;
     atomic_uint turns;
@@ -218,6 +221,12 @@ static void count(struct worker *w)
     metrics_set(w->metrics, METRIC_SESSIONS, now.sessions);
     metrics_set(w->metrics, METRIC_SESSIONS_BEHIND, now.behind);
     w->counted = now;
+    const struct ws_compressor *c = httpd_compressor(w->httpd);
+    metrics_add(w->metrics, METRIC_WS_COMPRESSED, (int64_t)(c->messages - w->counted_compressed));
+    metrics_add(w->metrics, METRIC_WS_COMPRESSED_SAVED,
+                (int64_t)(c->saved_bytes - w->counted_saved));
+    w->counted_compressed = c->messages;
+    w->counted_saved = c->saved_bytes;
 }
 
 static void see(struct worker *w)
@@ -332,6 +341,12 @@ static struct net_blocks trusted_proxies(const struct config *c)
                                .count = c->server_trusted_proxies.count};
 }
 
+static struct ws_compression compression(const struct config *c)
+{
+    return (struct ws_compression){.on = c->websocket_compression,
+                                   .threshold_bytes = c->websocket_compression_threshold};
+}
+
 struct worker *worker_new(const struct worker_config *cfg)
 {
     struct worker *w = mem_alloc(sizeof(*w));
@@ -386,6 +401,7 @@ struct worker *worker_new(const struct worker_config *cfg)
                                                 .visitors = cfg->visitors,
                                                 .trusted_proxies = trusted_proxies(cfg->config),
                                                 .upgrades = cfg->config->websocket_enabled,
+                                                .compression = compression(cfg->config),
                                                 .authenticate = door_authenticate,
                                                 .principal_unref = door_principal_unref,
                                                 .unauthorized_upgrade = door_refuse_upgrade,
@@ -394,6 +410,7 @@ struct worker *worker_new(const struct worker_config *cfg)
                                                 .workers_count = cfg->workers,
                                                 .worker = cfg->index,
                                                 .load = &w->target.load});
+    w->hub.twins = twins_new(httpd_compressor(w->httpd));
     w->target = (struct accept_target){.loop = w->loop, .fn_take = take_connection, .ctx = w};
     w->hook.fn = on_turn;
     loop_hook_add(w->loop, &w->hook);
@@ -488,6 +505,7 @@ void worker_free(struct worker *w)
     loop_hook_del(&w->hook);
     presence_close(w->hub.presence);
     fanout_free(w->hub.fanout);
+    twins_free(w->hub.twins);
     sender_free(w->sender);
     loop_free(w->loop);
     presence_free(w->hub.presence);

@@ -310,6 +310,22 @@ size_t ws_put_head(uint8_t out[WS_HEAD_MAX], enum ws_opcode op, uint64_t payload
     return len;
 }
 
+enum ws_opcode ws_read_head(struct str frames, size_t *ret_head, size_t *ret_payload)
+{
+    const unsigned char *p = (const unsigned char *)frames.p;
+    ASSERT(frames.len >= 2 && p[1] <= 127);
+    size_t head = p[1] < 126 ? 2 : p[1] == 126 ? 4 : 10;
+    size_t payload = head == 2 ? p[1] : 0;
+    ASSERT(frames.len >= head);
+    for (size_t i = 2; i < head; i++) {
+        payload = payload << 8 | p[i];
+    }
+    ASSERT(payload <= frames.len - head);
+    *ret_head = head;
+    *ret_payload = payload;
+    return p[0] & 0x0f;
+}
+
 void ws_mask(char *p, size_t len, const uint8_t mask[4], uint64_t offset)
 {
     uint8_t key[8];
