@@ -19,6 +19,7 @@ struct rig_config {
     struct origin_config origins;
     struct net_blocks trusted_proxies;
     bool no_upgrades;
+    struct ws_compression compression;
     int (*authenticate)(void *ctx, struct http_request *req, void **ret_principal);
     void *authenticate_ctx;
     void (*principal_unref)(void *principal);
@@ -37,6 +38,7 @@ struct rig_config {
 struct rig;
 struct rig *rig_start(const struct rig_config *cfg);
 void rig_stop(struct rig *r); // asserts that nothing is left
+uint16_t rig_port(const struct rig *r);
 int64_t rig_metric(const struct rig *r, enum metric which);
 int64_t rig_hits(const struct rig *r, enum limit_row limit);
 void rig_wait_metric(const struct rig *r, enum metric which, int64_t value);

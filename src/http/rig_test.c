@@ -98,6 +98,7 @@ struct rig *rig_start(const struct rig_config *cfg)
                                                 .limits = &r->limits,
                                                 .trusted_proxies = cfg->trusted_proxies,
                                                 .upgrades = !cfg->no_upgrades,
+                                                .compression = cfg->compression,
                                                 .authenticate = cfg->authenticate,
                                                 .authenticate_ctx = cfg->authenticate_ctx,
                                                 .principal_unref = cfg->principal_unref,
@@ -178,6 +179,11 @@ void rig_stop(struct rig *r)
     metrics_table_free(r->table);
     loop_free(r->loop);
     mem_free(r);
+}
+
+uint16_t rig_port(const struct rig *r)
+{
+    return r->port;
 }
 
 int64_t rig_metric(const struct rig *r, enum metric which)

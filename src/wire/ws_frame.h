@@ -97,8 +97,8 @@ bool ws_close_code_valid(int code);
 // more with a mask.
 size_t ws_put_head(uint8_t out[WS_HEAD_MAX], enum ws_opcode op, uint64_t payload_bytes,
                    const uint8_t mask[4]);
-// The head of a frame as ws_put_head and ws_put_frame make them without a mask, which stands whole at
-// the front of `frames`, compressed or not.
+// The head of a frame as ws_put_head and ws_put_frame make them without a mask, which stands whole
+// at the front of `frames`, compressed or not.
 enum ws_opcode ws_read_head(struct str frames, size_t *ret_head, size_t *ret_payload);
 // XORs bytes whose first stands at `offset` of its frame's payload: masks and unmasks.
 void ws_mask(char *p, size_t len, const uint8_t mask[4], uint64_t offset);

@@ -38,7 +38,7 @@ export async function readFrame(raw) {
   }
   const payload = await raw.read(size);
   const opcode = first & 15;
-  return { opcode, payload, code: opcode === 8 && size >= 2 ? payload.readUInt16BE() : undefined };
+  return { first, opcode, payload, code: opcode === 8 && size >= 2 ? payload.readUInt16BE() : undefined };
 }
 
 // Reads on to the Close frame; what came before it is in `before`.
