@@ -30,6 +30,7 @@ int ws_deflate_open(struct ws *ws, struct ws_event *e)
         all->inflater = ws_inflater_try_new(WS_DEFLATE_BITS_MAX, false);
     }
     buf_clear(&all->inflated);
+    all->inflated.max = ws_message_bytes_max(ws);
     int rc =
         all->inflater ? ws_inflate(all->inflater, e->data, true, &all->inflated) : -E_NO_MEMORY;
     e->data = buf_str(&all->inflated);
@@ -53,7 +54,7 @@ void ws_deflate_init(struct httpd *h)
 {
     struct websockets *all = &h->websockets;
     ws_compressor_init(&all->compressor, h->cfg.compression.threshold_bytes);
-    buf_init(&all->inflated, h->cfg.limits->message_bytes);
+    buf_init(&all->inflated, 0); // the limit is each connection's
 }
 
 void ws_deflate_fini(struct httpd *h)
