@@ -86,7 +86,7 @@ struct sio_config {
 };
 
 struct sio *sio_new(const struct sio_config *cfg);
-void sio_free(struct sio *sio); // no connection may be left; accepts NULL
+void sio_free(struct sio *sio);           // no connection may be left; accepts NULL
 size_t sio_memory(const struct sio *sio); // bytes of its connections, without their transports
 // For eio_handle, eio_drain and what else concerns transports.
 struct eio *sio_eio(struct sio *sio);

@@ -142,3 +142,25 @@ export class Socket {
 }
 
 export const TRANSPORTS = { polling: Polling, websocket: Socket };
+
+export const bytes = (...list) => Buffer.from(list);
+export const hole = (num) => `{"_placeholder":true,"num":${num}}`;
+
+// Until it is over; fails when it goes on.
+export async function expectEnd(link) {
+  for (let i = 0; i < 100; i++) {
+    if (await link.next() === undefined) {
+      return;
+    }
+  }
+  assert.fail('the connection is still open');
+}
+
+// Opens a connection of Socket.IO and enters the main namespace.
+export async function enter(Transport, url, connect = '40') {
+  const link = await Transport.open(url, '/socket.io/');
+  await link.send(connect);
+  const answer = await link.next();
+  assert.match(answer, /^40\{"sid":"[\w-]{20}"(,"pid":"[\w-]{20}")?\}$/);
+  return Object.assign(link, JSON.parse(answer.slice(2)));
+}
