@@ -347,6 +347,31 @@ static struct ws_compression compression(const struct config *c)
                                    .threshold_bytes = c->websocket_compression_threshold};
 }
 
+static void open_httpd(struct worker *w)
+{
+    const struct worker_config *cfg = &w->cfg;
+    w->limits = http_limits_of(&cfg->config->limits);
+    w->limits.outboxes_bytes /= cfg->workers;
+    w->httpd = httpd_new(&(struct httpd_config){.loop = w->loop,
+                                                .metrics = w->metrics,
+                                                .sender = w->sender,
+                                                .router = w->router,
+                                                .origins = cfg->origins,
+                                                .limits = &w->limits,
+                                                .visitors = cfg->visitors,
+                                                .trusted_proxies = trusted_proxies(cfg->config),
+                                                .upgrades = cfg->config->websocket_enabled,
+                                                .compression = compression(cfg->config),
+                                                .authenticate = door_authenticate,
+                                                .principal_unref = door_principal_unref,
+                                                .unauthorized_upgrade = door_refuse_upgrade,
+                                                .authenticate_ctx = w->door,
+                                                .workers = cfg->targets,
+                                                .workers_count = cfg->workers,
+                                                .worker = cfg->index,
+                                                .load = &w->target.load});
+}
+
 struct worker *worker_new(const struct worker_config *cfg)
 {
     struct worker *w = mem_alloc(sizeof(*w));
@@ -390,26 +415,7 @@ struct worker *worker_new(const struct worker_config *cfg)
     admin_routes(w->router, &w->admin);
     w->pages = (struct pages){.status = cfg->status, .hub = &w->hub};
     pages_routes(w->router, &w->pages);
-    w->limits = http_limits_of(&cfg->config->limits);
-    w->limits.outboxes_bytes /= cfg->workers;
-    w->httpd = httpd_new(&(struct httpd_config){.loop = w->loop,
-                                                .metrics = w->metrics,
-                                                .sender = w->sender,
-                                                .router = w->router,
-                                                .origins = cfg->origins,
-                                                .limits = &w->limits,
-                                                .visitors = cfg->visitors,
-                                                .trusted_proxies = trusted_proxies(cfg->config),
-                                                .upgrades = cfg->config->websocket_enabled,
-                                                .compression = compression(cfg->config),
-                                                .authenticate = door_authenticate,
-                                                .principal_unref = door_principal_unref,
-                                                .unauthorized_upgrade = door_refuse_upgrade,
-                                                .authenticate_ctx = w->door,
-                                                .workers = cfg->targets,
-                                                .workers_count = cfg->workers,
-                                                .worker = cfg->index,
-                                                .load = &w->target.load});
+    open_httpd(w);
     w->hub.twins = twins_new(httpd_compressor(w->httpd));
     w->target = (struct accept_target){.loop = w->loop, .fn_take = take_connection, .ctx = w};
     w->hook.fn = on_turn;
