@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
-import { assertLedger, BuildProducer, caughtUp, linesOf, past, runCourse } from '../lib/course.mjs';
-import { Cutter } from '../lib/cutter.mjs';
+import { assertLedger, BuildProducer, caughtUp, linesOf, past } from '../lib/course.mjs';
+import { numbered, watchBuild } from '../lib/watched.mjs';
 import { ChildFollower, CurlFollower, EventSourceFollower, NativeFollower, PollFollower, SseFollower } from '../lib/followers.mjs';
 import { REPO, startHub } from '../lib/index.mjs';
 
@@ -22,21 +22,18 @@ const hasWebSocket = () => spawnSync(process.execPath, ['--experimental-websocke
   .stderr.includes('SyntaxError');
 
 async function follow(t, make) {
-  const hub = await startHub({ t });
-  const cutter = await Cutter.start(t, hub);
-  const follower = make(cutter.url).start(t);
-  const build = new BuildProducer(hub, 'b1', REPORTS);
-  await runCourse({ hub, cutter, producers: [build], followers: [follower], total: REPORTS, rows: ROWS });
-  const truth = await past(hub, 'job:b1');
+  const { follower, build, truth } = await watchBuild(t, make, { reports: REPORTS, rows: ROWS });
   await caughtUp(follower, truth.at(-1).id);
   await follower.stop();
   assertLedger(follower.name, follower.seen.items, truth, new Map());
-  assert.deepEqual(follower.seen.items.flatMap(linesOf), build.lines.map((line, i) => ({ line: i + 1, ...line })));
+  assert.deepEqual(follower.seen.items.flatMap(linesOf), numbered(build));
 }
 
 const topics = ['job:b1'];
 
 test('ws of npm', (t) => follow(t, (url) => new NativeFollower('ws', url, topics)));
+
+test('ws of npm, compressed', (t) => follow(t, (url) => new NativeFollower('ws', url, topics, '/ws', { perMessageDeflate: true })));
 
 test("node's own WebSocket", async (t) => {
   if (!hasWebSocket()) {

@@ -13,7 +13,7 @@
 // stands again. Everything else is compared to the byte, members and all.
 import fs from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { Inbox } from './wait.mjs';
+import { Inbox, until } from './wait.mjs';
 import { SseClient } from './sse.mjs';
 
 const CURSOR = /[0-9a-f]{16}-\d+/;
@@ -110,12 +110,13 @@ async function openWs(hub, path) {
       return ws.texts[heard - 1];
     },
     async rest() {
+      const [question, answer] = path.includes('EIO=') ? ['42999["unsubscribe","x"]', '43999['] : ['ping', '{"type":"pong"'];
       if (ws.inbox.ended === null) {
-        ws.send('ping');
-        await ws.waitFor((message) => message.type === 'pong' || message === 3);
+        ws.send(question);
+        await until(() => ws.texts.slice(heard).some((text) => text.startsWith(answer)), `the answer to ${question}`);
         ws.terminate();
       }
-      return ws.texts.slice(heard).filter((text) => !/"type":"pong"|^3$/.test(text));
+      return ws.texts.slice(heard).filter((text) => !text.startsWith(answer));
     },
   };
 }

@@ -17,6 +17,7 @@ export class Cutter {
     this.hub = hub;
     this.port = hub.port;
     this.pairs = new Set();
+    this.cutting = false;
     this.server = net.createServer((client) => this.#relay(client));
   }
 
@@ -26,7 +27,7 @@ export class Cutter {
 
   #relay(client) {
     const upstream = net.connect(this.port, '127.0.0.1');
-    const pair = { client, upstream, cutting: false };
+    const pair = { client, upstream, cut: this.cutting };
     const drop = () => {
       this.pairs.delete(pair);
       client.destroy();
@@ -36,7 +37,7 @@ export class Cutter {
     [client, upstream].forEach((socket) => socket.on('error', drop).on('close', drop).setNoDelay(true));
     client.on('data', (bytes) => upstream.write(bytes));
     upstream.on('data', (bytes) => {
-      if (pair.cutting) {
+      if (pair.cut) {
         client.write(bytes.subarray(0, bytes.length >> 1), drop);
       } else if (!client.write(bytes)) {
         upstream.pause();
@@ -45,16 +46,18 @@ export class Cutter {
     });
   }
 
-  // Ends every connection that is open now, each in the middle of the next bytes that it carries to its client; those
-  // that carry nothing any more are ended by `finish`.
+  // From now on every connection, open or new, ends in the middle of the next bytes that it carries to its client.
   cut() {
+    this.cutting = true;
     this.pairs.forEach((pair) => {
-      pair.cutting = true;
+      pair.cut = true;
     });
   }
 
+  // No more of that: what still stands of those connections goes at once, and new ones are whole.
   finish() {
-    [...this.pairs].filter(({ cutting }) => cutting).forEach(({ client }) => client.destroy());
+    this.cutting = false;
+    [...this.pairs].filter(({ cut }) => cut).forEach(({ client }) => client.destroy());
   }
 
   close() {

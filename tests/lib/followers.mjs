@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import http from 'node:http';
 import { EventSource } from 'eventsource';
+import { io } from 'socket.io-client';
 import WebSocket from 'ws';
 import { NativeReader } from './native.mjs';
 import { cleanEnv } from './process.mjs';
@@ -57,7 +58,12 @@ class Follower {
   async socket(url, { open = () => {}, message }) {
     const socket = new WebSocket(url, { perMessageDeflate: false, ...this.wsOptions });
     this.drop = () => socket.terminate();
-    socket.on('open', () => open(socket));
+    socket.on('open', () => {
+      if (this.wsOptions?.perMessageDeflate && !socket.extensions.includes('permessage-deflate')) {
+        this.problems.push('nothing is compressed');
+      }
+      open(socket);
+    });
     socket.on('message', (bytes) => message(bytes.toString()));
     socket.on('error', () => {});
     await new Promise((resolve) => socket.once('close', resolve));
@@ -66,9 +72,9 @@ class Follower {
 
 // npm's `ws` and the native dialect.
 export class NativeFollower extends Follower {
-  constructor(name, base, topics, path = '/ws') {
+  constructor(name, base, topics, path = '/ws', wsOptions = {}) {
     super(name, base, topics);
-    this.path = path;
+    Object.assign(this, { path, wsOptions });
     this.reader = new NativeReader(topics, (event) => this.seen.push(event), () => this.ready++);
     this.problems = this.reader.problems;
   }
@@ -243,6 +249,49 @@ export class PollFollower extends SseFollower {
     }
     this.cursor = cursor;
     this.ready++;
+  }
+}
+
+// npm's socket.io-client, which comes back and recovers by itself, and subscribes at each `connect` as pages do. `all` has
+// every event, `seen` what it may count: {name, id, data}, those made from one event with the last of them, whose last
+// argument is the cursor. `connect` is the client's `io`.
+export class SocketIoFollower extends Follower {
+  static events = ['job:progress', 'job:log', 'job:completed', 'job:error'];
+
+  constructor(name, base, job, options, connect = io) {
+    super(name, base, []);
+    Object.assign(this, { job, options, connect, connects: [], all: [] });
+  }
+
+  async run() {
+    const socket = this.connect(this.base, { path: '/ws', forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 200, ...this.options });
+    let parts = [];
+    socket.on('connect', () => {
+      this.connects.push(socket.recovered);
+      parts = [];
+      socket.emit('subscribe:job', this.job, (answer) => {
+        this.ready += answer.ok ? 1 : 0;
+      });
+    });
+    socket.on('WEBSOCKET_ERROR', (error) => this.problems.push(JSON.stringify(error)));
+    SocketIoFollower.events.forEach((name) => socket.on(name, (data, cursor) => {
+      parts.push({ name, data });
+      this.all.push({ name, data });
+      if (data.snapshot || data.gap) {
+        this.problems.push(`${name} ${JSON.stringify(data)}`);
+      }
+      if (cursor) {
+        parts.forEach((part) => this.seen.push(part));
+        Object.assign(this.seen.items.at(-1), { id: cursor });
+        parts = [];
+      }
+    }));
+    await new Promise((resolve) => {
+      this.drop = () => {
+        socket.disconnect();
+        resolve();
+      };
+    });
   }
 }
 
