@@ -279,7 +279,7 @@ async function main(words) {
   const rows = [];
   const broken = [];
   const each = options.quiet + options.seconds + 2 * HONEST_S + RAMP_MS / 1000;
-  console.log(`${names.length} attacks: about ${Math.ceil((each * names.length) / 60)} minutes, and a minute more for each that the hub does not get over`);
+  console.log(`attacks to come: ${names.length}, about ${Math.ceil((each * names.length) / 60)} min, and up to a minute more for each that the hub does not get over`);
   for (const name of names) {
     try {
       const row = await measure(name, server, tokens, options);

@@ -5,6 +5,7 @@
 const ALL = ['clairon-uring', 'clairon-plain', 'uws', 'floor-plain', 'floor-uring', 'nchan', 'ws'];
 const TLS = ['clairon-uring', 'clairon-plain', 'clairon-tls', 'nchan', 'nchan-tls'];
 const OWN = ['clairon-uring', 'clairon-plain'];
+const DEFLATE = ['ws-deflate', 'ws-deflate-each'];
 const HUBS_ONLY = ['clairon-uring', 'clairon-plain', 'uws', 'nchan', 'ws'];
 
 export const CORE_SHARE = 0.9; // at which the highest rate is looked for
@@ -14,11 +15,14 @@ const FLOOR_RATE = 'the floor only sends: it neither waits for sockets nor share
 const FLOOR_REST = 'the floor keeps nothing for a connection';
 const WITH_TLS = 'TLS is measured with Clairon and nchan only';
 const NO_SSE = 'it has no event streams here';
+const NO_DEFLATE = 'compression is measured with Clairon and npm ws only';
 const OWN_PROMISE = "a promise of Clairon's own";
 
 const ONE_BY_ONE = { mode: 'serial', warmup: 1, duration: 2, spin: true };
 // Of 400 bytes, as builds report their progress.
-const EVENTS = { ...ONE_BY_ONE, event: true, size: 161, words: true };
+const EVENTS = { ...ONE_BY_ONE, event: true, size: 168, words: true };
+const COMPRESSED = { via: 'deflate', inflate: 20 };
+const EACH = { CLAIRON__WEBSOCKET__COMPRESSION_THRESHOLD: '64' };
 
 const PREPARE_S = 0.7; // to start and end a hub and the generator
 const CONNECT_S = 0.00025;
@@ -103,6 +107,22 @@ export const SCENARIOS = {
       },
     },
   },
+  'deflate-1000': deflate('1,000 subscribers', 1000),
+  'deflate-5000': deflate('5,000 subscribers', 5000),
+  'deflate-bytes': {
+    about: 'a stream of progress events of 380 bytes to 100 subscribers, compressed and not',
+    hubs: [...OWN, ...DEFLATE],
+    skip: NO_DEFLATE,
+    runs: 3,
+    cases: compressed({ ...EVENTS, clients: 100, size: 144 }),
+  },
+  'idle-deflate': {
+    about: '10,000 connections at rest, that may compress and that may not',
+    hubs: [...OWN, ...DEFLATE],
+    skip: NO_DEFLATE,
+    runs: 3,
+    cases: compressed({ mode: 'idle', clients: 10000, settle: 2 }),
+  },
   'sse-1000': sse('1,000 subscribers', 1000),
   'sse-5000': sse('5,000 subscribers', 5000),
 };
@@ -119,7 +139,27 @@ function loopback(about, clients) {
   return { about, hubs: ALL, cases: { '': { ...ONE_BY_ONE, clients, burst: 1 } } };
 }
 
-// Compared with a plain WebSocket on the same hub, and with another hub of its kind.
+// Each of these compares with a plain WebSocket on the same hub, and with other hubs of its kind.
+function deflate(whom, clients) {
+  return {
+    about: `400 bytes to ${whom}, compressed and not`,
+    hubs: [...OWN, ...DEFLATE],
+    skip: NO_DEFLATE,
+    receive: 'load',
+    runs: 3,
+    cases: compressed({ ...EVENTS, clients }, { duration: 4 }), // of which one event takes a good part
+  };
+}
+
+// The generator inflates what a few get, and counts what the others get.
+function compressed(load, peer = {}) {
+  return {
+    plain: { ...load, of: OWN },
+    each: { ...load, ...COMPRESSED, settings: EACH, of: OWN },
+    peer: { ...load, ...COMPRESSED, ...peer, of: DEFLATE },
+  };
+}
+
 function sse(whom, clients) {
   return {
     about: `400 bytes to ${whom} by SSE, and on a WebSocket`,

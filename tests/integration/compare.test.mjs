@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { SCENARIOS } from '../../bench/scenarios.mjs';
+import { casesOf, SCENARIOS } from '../../bench/scenarios.mjs';
 import { binary, makeDir, removeDir, REPO } from '../lib/paths.mjs';
 
 const COMPARE = path.join(REPO, 'bench/compare.mjs');
@@ -45,13 +45,28 @@ test('each scenario is measured, kept and judged', needsTwo, (t) => {
   for (const [name, { results, trial }] of Object.entries(scenarios)) {
     assert.equal(trial, true);
     const own = results.filter(({ hub }) => hub === 'clairon-plain');
-    assert.deepEqual(own.map((one) => one.case ?? ''), Object.keys(SCENARIOS[name].cases), name);
+    assert.deepEqual(own.map((one) => one.case ?? ''), Object.keys(casesOf(SCENARIOS[name], 'clairon-plain')), name);
     for (const { result } of own.filter(() => name !== 'capacity')) {
       assert.equal(result.ready, result.clients, JSON.stringify(result));
       assert.deepEqual([result.lost, result.doubled, result.out_of_order], [0, 0, 0], JSON.stringify(result));
     }
   }
   assert.match(stdout, /never reads? .*not measured|slow ones that did not complete +≤ 0 +not measured +0 met/);
+});
+
+test('other hubs are measured with every kind of client that they know', needsTwo, (t) => {
+  const json = path.join(folder(t), 'results.json');
+  const hubs = ['ws', 'ws-deflate', 'ws-deflate-each', 'socketio'];
+  const only = Object.keys(SCENARIOS).filter((name) => /^(deflate|socketio)/.test(name));
+  const { status, stdout, stderr } = small('--hubs', hubs.join(','), '--only', only.join(','), '--json', json);
+  assert.equal(status, 0, stdout + stderr);
+  const { scenarios } = JSON.parse(fs.readFileSync(json, 'utf8'));
+  for (const [name, { results }] of Object.entries(scenarios)) {
+    assert.deepEqual(results.map(({ hub }) => hub).sort(), SCENARIOS[name].hubs.filter((id) => hubs.includes(id)).sort(), name);
+    for (const { result } of results) {
+      assert.deepEqual([result.ready, result.lost, result.problem], [result.clients, 0, null], JSON.stringify(result));
+    }
+  }
 });
 
 test('a file that exists keeps what is not measured again', needsTwo, (t) => {
