@@ -7,7 +7,6 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "dialect/pass.h"
 #include "hub/owner.h"
 #include "hub/topic.h"
 
@@ -75,7 +74,7 @@ const struct sink_ops flat_sink = {
     .caught_up = flat_on_caught_up,
     .refused = flat_on_refused,
     .bracket_done = flat_on_bracket_done,
-    .end = pass_on_end,
+    .end = wsession_on_end,
     .about = wsession_about,
 };
 

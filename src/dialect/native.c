@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "dialect/asked.h"
 #include "dialect/native_view.h"
-#include "dialect/pass.h"
 #include "hub/history.h"
 #include "hub/presence.h"
 #include "hub/realm.h"
@@ -255,7 +254,7 @@ static const struct sink_ops sink = {
     .caught_up = on_caught_up,
     .refused = on_refused,
     .bracket_done = on_bracket_done,
-    .end = pass_on_end,
+    .end = wsession_on_end,
     .about = wsession_about,
     .present = on_present,
     .presence = on_presence,

@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: MIT
-// The life of a token, on an open socket.
+// The life of a token, on an open connection.
 #include "dialect/pass.h"
+
+#include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "def/limits.h"
 #include "hub/audit.h"
 
-#define CLOSE_EXPIRED 4401
-#define CLOSE_REVOKED 4403
-
 #define SAID_BYTES_MAX ((size_t)LIMIT_TOPICS_PER_SESSION * 8 * LIMIT_TOPIC_BYTES)
 
 struct pass {
     struct timer timer; // until the warning, then until the end
+    const struct pass_ops *ops;
+    void *holder;
     struct loop *loop;
-    struct wsession *w;
     bool warned;
 };
 
-static int64_t ends_wall_ms(const struct wsession *w)
+static int64_t ends_wall_ms(const struct session *s)
 {
-    return principal_expires_wall_ms(session_principal(w->session));
+    return principal_expires_wall_ms(session_principal(s));
 }
 
-// The message lacks its last two braces.
-static void begin_message(struct buf *b, const char *type, const char *reason)
+// The object lacks its last brace.
+static void begin_data(struct buf *b, const char *reason)
 {
     buf_init(b, SAID_BYTES_MAX);
-    buf_putf(b, "{\"type\":\"%s\",\"data\":{\"reason\":\"%s\"", type, reason);
+    buf_putf(b, "{\"reason\":\"%s\"", reason);
 }
 
 static void put_expiry(struct buf *b, int64_t wall_ms)
@@ -40,10 +40,10 @@ static void put_expiry(struct buf *b, int64_t wall_ms)
     }
 }
 
-static void end_message(struct wsession *w, struct buf *b)
+static void say(const struct pass_ops *ops, void *holder, const char *type, struct buf *b)
 {
-    buf_put(b, STR("}}"));
-    wsession_send(w, b);
+    buf_putc(b, '}');
+    ops->say(holder, type, b->failed ? STR_NONE : buf_str(b));
     buf_fini(b);
 }
 
@@ -57,7 +57,8 @@ static int64_t warning_ms(int64_t left_ms)
 
 static void arm(struct pass *p)
 {
-    int64_t left_ms = ends_wall_ms(p->w) - wsession_wall_ms(p->w);
+    const struct session *s = p->ops->look(p->holder).session;
+    int64_t left_ms = ends_wall_ms(s) - loop_now(p->loop).wall_ms;
     int64_t wait_ms = p->warned ? left_ms : left_ms - warning_ms(left_ms);
     loop_timer_after(p->loop, &p->timer, wait_ms > 0 ? wait_ms : 0);
 }
@@ -65,38 +66,40 @@ static void arm(struct pass *p)
 static void on_time(struct timer *t)
 {
     struct pass *p = CONTAINER_OF(t, struct pass, timer);
-    struct wsession *w = p->w;
+    struct pass_holder h = p->ops->look(p->holder);
     if (!p->warned) {
         struct buf b;
         p->warned = true;
-        begin_message(&b, "SESSION_EXPIRED", "token_expires");
-        put_expiry(&b, ends_wall_ms(w));
-        end_message(w, &b);
-        audit_tell(w->hub->audit, w->session, EVENT_TYPE_SESSION_EXPIRED, "token_expires");
+        begin_data(&b, "token_expires");
+        put_expiry(&b, ends_wall_ms(h.session));
+        say(p->ops, p->holder, "SESSION_EXPIRED", &b);
+        audit_tell(h.hub->audit, h.session, EVENT_TYPE_SESSION_EXPIRED, "token_expires");
         arm(p);
-    } else if (wsession_wall_ms(w) < ends_wall_ms(w)) {
+    } else if (loop_now(p->loop).wall_ms < ends_wall_ms(h.session)) {
         arm(p); // the wall clock was set back
     } else {
-        audit_tell(w->hub->audit, w->session, EVENT_TYPE_SESSION_AUTH_REQUIRED, "token_expired");
-        ws_close(w->ws, CLOSE_EXPIRED, "the token has expired");
+        audit_tell(h.hub->audit, h.session, EVENT_TYPE_SESSION_AUTH_REQUIRED, "token_expired");
+        p->ops->end(p->holder, PASS_CLOSE_EXPIRED, "the token has expired");
     }
 }
 
-bool pass_new(struct wsession *w, struct pass **ret)
+bool pass_new(const struct pass_ops *ops, void *holder)
 {
-    *ret = NULL;
-    if (ends_wall_ms(w) == PRINCIPAL_FOR_EVER) {
+    struct pass_holder h = ops->look(holder);
+    *h.pass = NULL;
+    if (ends_wall_ms(h.session) == PRINCIPAL_FOR_EVER) {
         return true;
     }
     struct pass *p = mem_try_alloc(sizeof(*p));
     if (!p) {
         return false;
     }
-    p->w = w;
-    p->loop = ws_loop(w->ws);
+    p->ops = ops;
+    p->holder = holder;
+    p->loop = h.loop;
     timer_init(&p->timer, on_time);
     arm(p);
-    *ret = p;
+    *h.pass = p;
     return true;
 }
 
@@ -111,50 +114,50 @@ void pass_free(struct pass *p)
 // --- rights ---
 
 struct losing {
-    struct buf message;
+    struct buf data;
     unsigned count;
 };
 
 static void on_lost(void *ctx, struct str topic)
 {
     struct losing *l = ctx;
-    buf_put(&l->message, l->count++ ? STR(",") : STR(""));
-    buf_put_json(&l->message, topic);
+    buf_put(&l->data, l->count++ ? STR(",") : STR(""));
+    buf_put_json(&l->data, topic);
 }
 
 // Goes on as `principal`, and tells what is lost by it.
-static void change(struct wsession *w, struct principal *principal)
+static void change(const struct pass_ops *ops, void *holder, struct principal *principal)
 {
+    struct pass_holder h = ops->look(holder);
     struct losing l = {0};
-    bool shrinks = !principal_covers(principal, session_principal(w->session));
-    begin_message(&l.message, "SESSION_PERMISSION_CHANGED", "token_refreshed");
-    put_expiry(&l.message, principal_expires_wall_ms(principal));
-    buf_put(&l.message, STR(",\"topics\":["));
-    session_set_principal(w->session, principal, on_lost, &l);
-    buf_putc(&l.message, ']');
-    audit_tell(w->hub->audit, w->session, EVENT_TYPE_AUTH_TOKEN_REFRESH, "token_refreshed");
+    bool shrinks = !principal_covers(principal, session_principal(h.session));
+    begin_data(&l.data, "token_refreshed");
+    put_expiry(&l.data, principal_expires_wall_ms(principal));
+    buf_put(&l.data, STR(",\"topics\":["));
+    session_set_principal(h.session, principal, on_lost, &l);
+    buf_putc(&l.data, ']');
+    audit_tell(h.hub->audit, h.session, EVENT_TYPE_AUTH_TOKEN_REFRESH, "token_refreshed");
     if (shrinks) {
-        end_message(w, &l.message);
-        audit_tell(w->hub->audit, w->session, EVENT_TYPE_SESSION_PERMISSION_CHANGED,
+        say(ops, holder, "SESSION_PERMISSION_CHANGED", &l.data);
+        audit_tell(h.hub->audit, h.session, EVENT_TYPE_SESSION_PERMISSION_CHANGED,
                    "token_refreshed");
     } else {
-        buf_fini(&l.message);
+        buf_fini(&l.data);
     }
-    if (w->pass) {
-        w->pass->warned = false;
-        arm(w->pass);
+    struct pass *p = *h.pass;
+    if (p) {
+        p->warned = false;
+        arm(p);
     }
 }
 
-void pass_on_end(void *sink, enum session_end why)
+void pass_end(const struct pass_ops *ops, void *holder, enum session_end why)
 {
-    struct wsession *w = sink;
+    struct pass_holder h = ops->look(holder);
     bool revoked = why == SESSION_END_REVOKED;
-    if (w->ws && ws_is_open(w->ws)) {
-        audit_logout(w->hub->audit, w->session, why);
-        ws_close(w->ws, CLOSE_REVOKED,
-                 revoked ? "the token was revoked" : "disconnected by an administrator");
-    }
+    audit_logout(h.hub->audit, h.session, why);
+    ops->end(holder, PASS_CLOSE_REVOKED,
+             revoked ? "the token was revoked" : "disconnected by an administrator");
 }
 
 // --- another token ---
@@ -162,40 +165,29 @@ void pass_on_end(void *sink, enum session_end why)
 // One under way.
 struct refresh {
     struct token_check check;
-    struct wsession *w; // one reference
-    char *text, *ref;   // owned; ref NULL: none
+    const struct pass_ops *ops;
+    void *holder; // one reference
+    char *text;   // owned
+    void *ref;    // the caller's
 };
 
-static void refresh_free(struct refresh *r)
+static void refuse(const struct pass_ops *ops, void *holder, int err, const char *text, void *ref)
 {
-    if (r->text) {
-        explicit_bzero(r->text, r->check.text.len);
-    }
-    mem_free(r->text);
-    mem_free(r->ref);
-    r->w->refreshing = false;
-    wsession_unref(r->w);
-    mem_free(r);
+    ops->refreshed(holder, err, text, STR_NONE, ref);
 }
 
-static void refuse(struct wsession *w, int err, const char *text, struct str ref)
-{
-    wsession_refuse(w, &(struct wrefusal){.err = err, .text = text, .ref = ref});
-}
-
-static void say_refreshed(struct wsession *w, struct str ref)
+static void say_refreshed(const struct refresh *r)
 {
     struct buf b;
-    buf_init(&b, LIMIT_MESSAGE_BYTES);
-    buf_put(&b, STR("{\"type\":\"AUTH_TOKEN_REFRESH\",\"data\":{\"expires_at\":\""));
-    buf_put_time(&b, ends_wall_ms(w));
+    buf_init(&b, SAID_BYTES_MAX);
+    buf_put(&b, STR("{\"expires_at\":\""));
+    buf_put_time(&b, ends_wall_ms(r->ops->look(r->holder).session));
     buf_put(&b, STR("\"}"));
-    if (ref.p) {
-        buf_put(&b, STR(",\"ref\":"));
-        buf_put(&b, ref);
+    if (b.failed) {
+        refuse(r->ops, r->holder, -E_NO_MEMORY, NULL, r->ref);
+    } else {
+        r->ops->refreshed(r->holder, 0, NULL, buf_str(&b), r->ref);
     }
-    buf_putc(&b, '}');
-    wsession_send(w, &b);
     buf_fini(&b);
 }
 
@@ -208,53 +200,47 @@ static bool same_user(const struct principal *a, const struct principal *b)
 static void on_checked(struct token_check *c)
 {
     struct refresh *r = CONTAINER_OF(c, struct refresh, check);
-    struct wsession *w = r->w;
-    struct str ref = str_of(r->ref);
-    if (w->ws && ws_is_open(w->ws)) {
-        if (c->err) {
-            refuse(w, c->err, NULL, ref);
-        } else if (!same_user(c->principal, session_principal(w->session))) {
-            refuse(w, -E_FORBIDDEN, "That token is another user's.", ref);
-        } else {
-            change(w, c->principal);
-            say_refreshed(w, ref);
-        }
+    struct pass_holder h = r->ops->look(r->holder);
+    *h.refreshing = false;
+    if (!h.session) {
+        refuse(r->ops, r->holder, -E_UNAVAILABLE, NULL, r->ref); // nobody hears it
+    } else if (c->err) {
+        refuse(r->ops, r->holder, c->err, NULL, r->ref);
+    } else if (!same_user(c->principal, session_principal(h.session))) {
+        refuse(r->ops, r->holder, -E_FORBIDDEN, "That token is another user's.", r->ref);
+    } else {
+        change(r->ops, r->holder, c->principal);
+        say_refreshed(r);
     }
     principal_unref(c->principal);
-    refresh_free(r);
+    explicit_bzero(r->text, c->text.len);
+    mem_free(r->text);
+    mem_free(r);
 }
 
-void pass_refresh(struct wsession *w, const struct wmessage *m)
+void pass_refresh_take(const struct pass_ops *ops, void *holder, struct str token, void *ref)
 {
-    struct json_val token = json_get(json_get(m->object, "data"), "token");
-    struct token_checker *checker = w->hub->checker;
+    struct pass_holder h = ops->look(holder);
+    struct token_checker *checker = h.hub->checker;
     if (!checker) {
-        refuse(w, -E_BAD_REQUEST, "Authentication is off: there is no token to renew.", m->ref);
+        refuse(ops, holder, -E_BAD_REQUEST, "Authentication is off: there is no token to renew.",
+               ref);
         return;
     }
-    if (token.type != JSON_STRING) {
-        refuse(w, -E_BAD_REQUEST, "`data.token` must be a string: the new token.", m->ref);
+    if (*h.refreshing) {
+        refuse(ops, holder, -E_RATE_LIMITED, "The token before is still being checked.", ref);
         return;
     }
-    if (w->refreshing) {
-        refuse(w, -E_RATE_LIMITED, "The token before is still being checked.", m->ref);
-        return;
-    }
-    struct str text = json_string(token, m->arena);
     struct refresh *r = mem_try_alloc(sizeof(*r));
-    if (!r) {
-        refuse(w, -E_NO_MEMORY, NULL, m->ref);
+    char *text = mem_try_strdup(token);
+    if (!r || !text) {
+        mem_free(r);
+        mem_free(text);
+        refuse(ops, holder, -E_NO_MEMORY, NULL, ref);
         return;
     }
-    r->w = wsession_ref(w);
-    w->refreshing = true;
-    r->text = text.p ? mem_try_strdup(text) : NULL;
-    r->ref = m->ref.p ? mem_try_strdup(m->ref) : NULL;
-    if (!r->text || (m->ref.p && !r->ref)) {
-        refuse(w, -E_NO_MEMORY, NULL, m->ref);
-        refresh_free(r);
-        return;
-    }
-    r->check = (struct token_check){.text = str_make(r->text, text.len), .done = on_checked};
+    *h.refreshing = true;
+    *r = (struct refresh){.ops = ops, .holder = holder, .text = text, .ref = ref};
+    r->check = (struct token_check){.text = str_make(text, token.len), .done = on_checked};
     checker->check(checker, &r->check);
 }

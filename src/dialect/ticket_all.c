@@ -14,7 +14,6 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "dialect/pass.h"
 #include "dialect/ticket_view.h"
 #include "hub/realm.h"
 #include "wire/cursor.h"
@@ -285,7 +284,7 @@ static const struct sink_ops sink = {
     .caught_up = flat_on_caught_up,
     .refused = flat_on_refused,
     .bracket_done = on_bracket_done,
-    .end = pass_on_end,
+    .end = wsession_on_end,
     .about = wsession_about,
     .picks = picks,
     .wants = wants,

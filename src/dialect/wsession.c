@@ -78,6 +78,52 @@ static const struct ws_ops socket_ops = {
     .on_closed = on_closed,
 };
 
+// --- its right to be here ---
+
+static struct pass_holder look(void *holder)
+{
+    struct wsession *w = holder;
+    return (struct pass_holder){.hub = w->hub,
+                                .session = w->session,
+                                .loop = w->ws ? ws_loop(w->ws) : NULL,
+                                .pass = &w->pass,
+                                .refreshing = &w->refreshing};
+}
+
+static void say_message(void *holder, const char *type, struct str data)
+{
+    struct buf b;
+    if (!data.p) {
+        wsession_out_of_memory(holder);
+        return;
+    }
+    buf_init(&b, MESSAGE_BYTES_MAX);
+    buf_putf(&b, "{\"type\":\"%s\",\"data\":", type);
+    buf_put(&b, data);
+    buf_putc(&b, '}');
+    wsession_send(holder, &b);
+    buf_fini(&b);
+}
+
+static void end_socket(void *holder, int code, const char *why)
+{
+    struct wsession *w = holder;
+    ws_close(w->ws, code, why);
+}
+
+static void on_refreshed(void *holder, int err, const char *text, struct str data, void *ref);
+
+static const struct pass_ops pass_ops = {
+    .look = look, .say = say_message, .end = end_socket, .refreshed = on_refreshed};
+
+void wsession_on_end(void *sink, enum session_end why)
+{
+    struct wsession *w = sink;
+    if (w->ws && ws_is_open(w->ws)) {
+        pass_end(&pass_ops, w, why);
+    }
+}
+
 // A browser drops the connection unless one of those it offers is chosen.
 static struct str choose_protocol(const struct http_request *req)
 {
@@ -118,7 +164,7 @@ bool wsession_open_take(struct wsession *w, struct http_request *req, struct hub
     w->since_s = (uint32_t)(wsession_wall_ms(w) / 1000);
     session_set_port(w->session, ws_conn(w->ws));
     metrics_add(ws_metrics(w->ws), METRIC_CLIENTS, 1);
-    if (!pass_new(w, &w->pass)) {
+    if (!pass_new(&pass_ops, w)) {
         wsession_out_of_memory(w);
     }
     audit_login(hub->audit, w->session);
@@ -283,6 +329,40 @@ static void send_websocket_pong(struct wsession *w, struct str ref)
     send_with_ref(w, &b, ref);
 }
 
+static void on_refreshed(void *holder, int err, const char *text, struct str data, void *ref)
+{
+    struct wsession *w = holder;
+    char *told = ref;
+    if (err) {
+        refuse_message(w, err, text, str_of(told));
+    } else {
+        struct buf b;
+        buf_init(&b, MESSAGE_BYTES_MAX);
+        buf_put(&b, STR("{\"type\":\"AUTH_TOKEN_REFRESH\",\"data\":"));
+        buf_put(&b, data);
+        send_with_ref(w, &b, str_of(told));
+    }
+    mem_free(told);
+    wsession_unref(w);
+}
+
+static void refresh(struct wsession *w, const struct wmessage *m)
+{
+    struct json_val token = json_get(json_get(m->object, "data"), "token");
+    if (w->hub->checker && token.type != JSON_STRING) {
+        refuse_message(w, -E_BAD_REQUEST, "`data.token` must be a string: the new token.", m->ref);
+        return;
+    }
+    struct str text = token.type == JSON_STRING ? json_string(token, m->arena) : STR("");
+    char *ref = m->ref.p ? mem_try_strdup(m->ref) : NULL;
+    if (!text.p || (m->ref.p && !ref)) {
+        mem_free(ref);
+        refuse_message(w, -E_NO_MEMORY, NULL, m->ref);
+        return;
+    }
+    pass_refresh_take(&pass_ops, wsession_ref(w), text, ref);
+}
+
 // `ref` without white space, in the arena. False: refused.
 static bool read_ref(struct wsession *w, struct wmessage *m)
 {
@@ -324,7 +404,7 @@ static void take_message(struct wsession *w, struct wmessage *m)
     } else if (m->type.p && str_is(m->type, "WEBSOCKET_PING")) {
         send_websocket_pong(w, m->ref);
     } else if (m->type.p && str_is(m->type, "AUTH_TOKEN_REFRESH")) {
-        pass_refresh(w, m);
+        refresh(w, m);
     } else if (m->type.p && str_is(m->type, "WEBSOCKET_PONG")) {
         return; // an answer; the socket's own pings need none
     } else {

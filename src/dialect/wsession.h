@@ -90,6 +90,7 @@ void wsession_release(struct wsession *w);
 
 // For sink_ops.
 void wsession_about(const void *sink, struct sink_about *ret);
+void wsession_on_end(void *sink, enum session_end why); // closes the socket
 
 int64_t wsession_wall_ms(const struct wsession *w);
 uint64_t wsession_epoch(const struct wsession *w);
