@@ -74,6 +74,13 @@ struct store_revocation {
     uint64_t row;     // out: rises in the order in which rows were made
 };
 
+// What is remembered of a client that may come back, see hub/recall.h, whose matter the data are.
+struct store_recall {
+    struct str key;
+    struct str data; // p = NULL: the row goes
+    int64_t until_ms;
+};
+
 struct store_load {
     struct store_load_job *jobs;
     unsigned jobs_count;
@@ -105,6 +112,8 @@ struct store_batch {
     // A second row for the same thing widens the first: the later of both times counts.
     const struct store_revocation *revocations;
     unsigned revocations_count;
+    const struct store_recall *recalls; // each in place of the row of its key
+    unsigned recalls_count;
     struct store_task *tasks; // carried out after the rest; stays the caller's
     int64_t wall_ms;
     uint64_t trimmed_max; // out: highest id that tasks and removes took away; 0 = none
@@ -231,6 +240,9 @@ struct store_ops {
     int (*read_revocations)(struct store_reader *r, uint64_t after, int64_t wall_ms,
                             bool (*fn)(void *ctx, const struct store_revocation *borrowed),
                             void *ctx);
+    // All rows, in no order, until `fn` says false.
+    int (*read_recalls)(struct store_reader *r,
+                        bool (*fn)(void *ctx, const struct store_recall *borrowed), void *ctx);
     // Highest id removed on any of these topics (0: none), and the gap a reader at `after` must be
     // told, per topic.
     int (*read_gaps)(struct store_reader *r, const struct store_query *q, struct store_page *page);

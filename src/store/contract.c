@@ -79,7 +79,7 @@ static void empty_batch(struct contract *c)
         job_unref(b->jobs[i]);
     }
     b->events_count = b->jobs_count = b->idems_count = b->removes_count = 0;
-    b->revocations_count = 0;
+    b->revocations_count = b->recalls_count = 0;
     b->tasks = NULL;
 }
 

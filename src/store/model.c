@@ -393,6 +393,18 @@ static int model_read_revocations(struct store_reader *r, uint64_t after, int64_
     return err;
 }
 
+static int model_read_recalls(struct store_reader *r,
+                              bool (*fn)(void *ctx, const struct store_recall *borrowed), void *ctx)
+{
+    struct model *m = model_of(r->store);
+    int err = injected(m, MODEL_READ);
+    bool more = true;
+    for (size_t i = 0; i < m->now.recalls_count && !err && more; i++) {
+        more = fn(ctx, &m->now.recalls[i]);
+    }
+    return err;
+}
+
 // --- upkeep ---
 
 static struct model_task *propose(struct store_task **list, enum model_task_what what,
@@ -535,6 +547,7 @@ static const struct store_ops model_ops = {
     .read_job = model_read_job,
     .read_open = model_read_open,
     .read_revocations = model_read_revocations,
+    .read_recalls = model_read_recalls,
     .read_gaps = model_read_gaps,
     .plan = model_plan,
     .tasks_free = model_tasks_free,

@@ -65,9 +65,14 @@ void model_state_fini(struct model_state *st)
     for (size_t i = 0; i < st->revocations_count; i++) {
         disown(st->revocations[i].row.name);
     }
+    for (size_t i = 0; i < st->recalls_count; i++) {
+        disown(st->recalls[i].key);
+        disown(st->recalls[i].data);
+    }
     for (size_t i = 0; i < st->gaps_count; i++) {
         disown(st->gaps[i].topic);
     }
+    mem_free(st->recalls);
     mem_free(st->events);
     mem_free(st->rows);
     mem_free(st->idems);
@@ -114,6 +119,23 @@ static void put_revocation(struct model_state *st, const struct store_revocation
     PUT(st->revocations, st->revocations_count, st->revocations_cap, m);
 }
 
+static void put_recall(struct model_state *st, const struct store_recall *row)
+{
+    for (size_t i = 0; i < st->recalls_count; i++) {
+        if (str_eq(st->recalls[i].key, row->key)) {
+            disown(st->recalls[i].key);
+            disown(st->recalls[i].data);
+            st->recalls[i] = st->recalls[--st->recalls_count];
+            break;
+        }
+    }
+    if (row->data.p) {
+        struct store_recall m = {
+            .key = own(row->key), .data = own(row->data), .until_ms = row->until_ms};
+        PUT(st->recalls, st->recalls_count, st->recalls_cap, m);
+    }
+}
+
 static void put_gap(struct model_state *st, struct str topic, const struct gap_row *row)
 {
     struct model_gap gap = {.topic = own(topic), .row = *row};
@@ -138,6 +160,9 @@ void model_state_copy(struct model_state *to, const struct model_state *from)
         put_revocation(to, &from->revocations[i].row);
     }
     to->revocations_row = from->revocations_row;
+    for (size_t i = 0; i < from->recalls_count; i++) {
+        put_recall(to, &from->recalls[i]);
+    }
     for (size_t i = 0; i < from->gaps_count; i++) {
         put_gap(to, from->gaps[i].topic, &from->gaps[i].row);
     }
@@ -381,6 +406,9 @@ uint64_t model_state_apply(struct model_state *st, const struct store_batch *b)
     for (unsigned i = 0; i < b->revocations_count; i++) {
         put_revocation(st, &b->revocations[i]);
     }
+    for (unsigned i = 0; i < b->recalls_count; i++) {
+        put_recall(st, &b->recalls[i]);
+    }
     for (struct store_task *t = b->tasks; t; t = t->next) {
         run_task(&r, CONTAINER_OF(t, struct model_task, base));
     }
@@ -473,6 +501,13 @@ struct model_batch *model_batch_new(const struct store_batch *b, const struct ha
         revocations[i].name = take_str(a, b->revocations[i].name);
     }
     to->revocations = revocations;
+    struct store_recall *recalls = take(a, b->recalls_count, sizeof(*to->recalls));
+    for (unsigned i = 0; i < b->recalls_count; i++) {
+        recalls[i] = b->recalls[i];
+        recalls[i].key = take_str(a, b->recalls[i].key);
+        recalls[i].data = b->recalls[i].data.p ? take_str(a, b->recalls[i].data) : STR_NONE;
+    }
+    to->recalls = recalls;
     struct store_task **end = &to->tasks;
     for (struct store_task *t = b->tasks; t; t = t->next) {
         struct model_task *copy = take(a, 1, sizeof(*copy));

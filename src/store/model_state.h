@@ -30,7 +30,9 @@ struct model_state {
     size_t idems_count, idems_cap;
     struct model_revocation *revocations; // by row
     size_t revocations_count, revocations_cap;
-    uint64_t revocations_row; // the last one given
+    uint64_t revocations_row;     // the last one given
+    struct store_recall *recalls; // their spans are owned
+    size_t recalls_count, recalls_cap;
     struct model_gap *gaps;
     size_t gaps_count, gaps_cap;
     uint64_t trimmed_max;

@@ -44,7 +44,7 @@ static void go_back(struct contract *c)
 {
     c->store->ops->reader_free(c->reader);
     c->store->ops->free(c->store);
-    change(c, "DROP TABLE revocation; PRAGMA user_version=1");
+    change(c, "DROP TABLE recall; DROP TABLE revocation; PRAGMA user_version=1");
     assert_int_equal(version(c), 1);
 }
 

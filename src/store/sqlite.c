@@ -68,6 +68,8 @@ static const char *const schema_steps[] = {
     "TEXT NOT NULL,"
     " before INTEGER NOT NULL, until INTEGER NOT NULL, UNIQUE(what,name));"
     "CREATE INDEX revocation_until ON revocation(until);",
+
+    "CREATE TABLE recall(key TEXT PRIMARY KEY, until INTEGER NOT NULL, data TEXT NOT NULL);",
 };
 #define SCHEMA_VERSION ((int64_t)ARRAY_LEN(schema_steps))
 
@@ -356,6 +358,7 @@ static const struct store_ops sqlite_ops = {
     .read_job = sqlite_read_job,
     .read_open = sqlite_read_open,
     .read_revocations = sqlite_read_revocations,
+    .read_recalls = sqlite_read_recalls,
     .read_gaps = sqlite_read_gaps,
     .plan = sqlite_plan,
     .tasks_free = sqlite_tasks_free,

@@ -80,6 +80,9 @@
     SQL(REVOKE_OLD, "SELECT 1 FROM revocation WHERE until<=?1 LIMIT 1")                            \
     SQL(REVOKE_DEL, "DELETE FROM revocation WHERE row IN (SELECT row FROM revocation WHERE "       \
                     "until<=?1 LIMIT 500)")                                                        \
+    SQL(RECALL_PUT, "INSERT OR REPLACE INTO recall(key,until,data) VALUES(?1,?2,?3)")              \
+    SQL(RECALL_DEL, "DELETE FROM recall WHERE key=?1")                                             \
+    SQL(RECALL_LIST, "SELECT key,until,data FROM recall")                                          \
     SQL(GAP_PUT, "INSERT INTO gap(topic,first,last,n,bytes,reason) VALUES(?1,?2,?3,?4,?5,?6)")     \
     SQL(GAP_GET, "SELECT first,last,n,bytes,reason FROM gap WHERE topic=?1 AND last>?2 AND "       \
                  "first<=?3 ORDER BY first")                                                       \
@@ -174,6 +177,11 @@ int sqlite_write_revocation(struct db *db, const struct store_revocation *r);
 int sqlite_read_revocations(struct store_reader *r, uint64_t after, int64_t wall_ms,
                             bool (*fn)(void *ctx, const struct store_revocation *borrowed),
                             void *ctx);
+
+// sqlite_recall.c
+int sqlite_write_recall(struct db *db, const struct store_recall *r);
+int sqlite_read_recalls(struct store_reader *r,
+                        bool (*fn)(void *ctx, const struct store_recall *borrowed), void *ctx);
 
 // sqlite_read.c
 int sqlite_read(struct store_reader *r, const struct store_query *q, struct store_page *page);

@@ -377,6 +377,9 @@ int sqlite_commit(struct store *base, struct store_batch *b)
     for (unsigned i = 0; i < b->revocations_count && !err; i++) {
         err = sqlite_write_revocation(db, &b->revocations[i]);
     }
+    for (unsigned i = 0; i < b->recalls_count && !err; i++) {
+        err = sqlite_write_recall(db, &b->recalls[i]);
+    }
     if (!err && b->tasks) {
         err = sqlite_run_tasks(store, b->tasks, &b->trimmed_max);
     }
