@@ -28,6 +28,7 @@ struct engine {
     struct store_info info;
     struct realm realm;
     struct sequencer *sequencer;
+    struct recalls *recalls;
     struct question questions[QUESTIONS_MAX];
     unsigned count;
     size_t queued_bytes;
@@ -255,6 +256,8 @@ struct engine *fuzz_engine_new(const struct engine_config *cfg)
                                                .key = key,
                                                .limits = &limits});
     e->sequencer = sequencer_new(&e->realm, &e->info, &sequencer_ops, e);
+    e->recalls =
+        recalls_new(&(struct recalls_config){.key = key, .clients_max = 8, .kept_ms = 1000});
     e->reader = e->store->ops->reader_new(e->store);
     ASSERT(e->reader);
     fuzz_engine_tick(e);
@@ -265,10 +268,29 @@ void engine_free(struct engine *e)
 {
     ASSERT(fuzz_engine_idle(e) && e->queued_bytes == 0);
     sequencer_free(e->sequencer);
+    recalls_free(e->recalls);
     e->store->ops->reader_free(e->reader);
     e->store->ops->free(e->store);
     realm_fini(&e->realm);
     mem_free(e);
+}
+
+struct recalls *engine_recalls(struct engine *e)
+{
+    return e->recalls;
+}
+
+void engine_write_recalls(struct engine *e, struct recall_wait *w,
+                          void (*home)(struct recall_wait *w))
+{
+    struct arena a;
+    const struct store_recall *rows;
+    arena_init(&a, (size_t)1 << 20);
+    (void)recalls_begin_write(e->recalls, &a, &rows);
+    recalls_end_write(e->recalls, 0);
+    arena_fini(&a);
+    w->home = home;
+    home(w);
 }
 
 void engine_revoke(struct engine *e, struct revoke_req *r)

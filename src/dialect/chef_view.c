@@ -79,6 +79,33 @@ static void end(struct chef_out *o, struct place at)
     o->take(o);
 }
 
+static void take_frame(struct chef_out *o)
+{
+    struct chef_run *r = CONTAINER_OF(o, struct chef_run, base);
+    ws_put_frame(r->out, WS_OP_TEXT, buf_str(&o->text), NULL);
+    r->out->failed = r->out->failed || o->text.failed;
+}
+
+static void take_packet(struct chef_out *o)
+{
+    struct chef_run *r = CONTAINER_OF(o, struct chef_run, base);
+    buf_putc(r->out, ENGINEIO_SEPARATOR);
+    buf_put(r->out, buf_str(&o->text));
+    r->out->failed = r->out->failed || o->text.failed;
+}
+
+void chef_run_init(struct chef_run *r, struct buf *out, bool websocket)
+{
+    chef_out_init(&r->base, websocket ? take_frame : take_packet);
+    r->out = out;
+}
+
+void chef_run_fini(struct chef_run *r)
+{
+    r->out->failed = r->out->failed || r->base.text.failed;
+    chef_out_fini(&r->base);
+}
+
 // --- builds ---
 
 // The names of one kind of event: on its job, and on its project.
@@ -236,44 +263,23 @@ static void put_event(struct chef_out *o, const struct event *e, const struct si
     }
 }
 
-struct framed {
-    struct chef_out base; // first
-    struct buf *out;
-};
-
-static void take_frame(struct chef_out *o)
+static void put_run(struct buf *out, const struct event *e, const struct sink_encoding *how,
+                    bool websocket)
 {
-    struct framed *f = CONTAINER_OF(o, struct framed, base);
-    ws_put_frame(f->out, WS_OP_TEXT, buf_str(&o->text), NULL);
-    f->out->failed = f->out->failed || o->text.failed;
-}
-
-static void take_packet(struct chef_out *o)
-{
-    struct framed *f = CONTAINER_OF(o, struct framed, base);
-    buf_putc(f->out, ENGINEIO_SEPARATOR);
-    buf_put(f->out, buf_str(&o->text));
-    f->out->failed = f->out->failed || o->text.failed;
-}
-
-static void put_framed(struct buf *out, const struct event *e, const struct sink_encoding *how,
-                       void (*take)(struct chef_out *o))
-{
-    struct framed f = {.out = out};
-    chef_out_init(&f.base, take);
-    put_event(&f.base, e, how);
-    out->failed = out->failed || f.base.text.failed;
-    chef_out_fini(&f.base);
+    struct chef_run r;
+    chef_run_init(&r, out, websocket);
+    put_event(&r.base, e, how);
+    chef_run_fini(&r);
 }
 
 void chef_put_frames(struct buf *out, const struct event *e, const struct sink_encoding *how)
 {
-    put_framed(out, e, how, take_frame);
+    put_run(out, e, how, true);
 }
 
 void chef_put_packets(struct buf *out, const struct event *e, const struct sink_encoding *how)
 {
-    put_framed(out, e, how, take_packet);
+    put_run(out, e, how, false);
 }
 
 // --- late comers ---

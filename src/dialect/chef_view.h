@@ -27,7 +27,16 @@ void chef_out_init(struct chef_out *o, void (*take)(struct chef_out *o));
 void chef_out_fini(struct chef_out *o);
 struct str chef_payload(const struct chef_out *o); // the array
 
-// For sink_variant.put: WebSocket frames, or packets each behind the separator of polling.
+// One that puts them as a transport has them, one behind the other: WebSocket frames, or packets
+// each behind the separator of polling. `out` is marked as failed when that failed.
+struct chef_run {
+    struct chef_out base; // first
+    struct buf *out;
+};
+void chef_run_init(struct chef_run *r, struct buf *out, bool websocket);
+void chef_run_fini(struct chef_run *r);
+
+// For sink_variant.put.
 void chef_put_frames(struct buf *out, const struct event *e, const struct sink_encoding *how);
 void chef_put_packets(struct buf *out, const struct event *e, const struct sink_encoding *how);
 

@@ -2,19 +2,42 @@
 // The table of dialects.
 #include "dialect/dialect.h"
 
+#include "base/mem.h"
+#include "dialect/chef.h"
 #include "dialect/deployment.h"
 #include "dialect/native.h"
 #include "dialect/poll.h"
 #include "dialect/sse.h"
 #include "dialect/ticket.h"
 
-static void (*const dialects[])(struct router *r, struct hub_worker *hub) = {
+struct dialects {
+    struct chef_server *chef;
+};
+
+static void (*const routes[])(struct router *r, struct hub_worker *hub) = {
     native_routes, deployment_routes, ticket_routes, sse_routes, poll_routes,
 };
 
-void dialect_routes(struct router *r, struct hub_worker *hub)
+struct dialects *dialects_new(const struct dialects_config *cfg, struct router *r)
 {
-    for (size_t i = 0; i < ARRAY_LEN(dialects); i++) {
-        dialects[i](r, hub);
+    struct dialects *d = mem_alloc(sizeof(*d));
+    d->chef = chef_server_new(cfg);
+    chef_server_routes(d->chef, r); // before the native ones of the same paths
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        routes[i](r, cfg->hub);
+    }
+    return d;
+}
+
+void dialects_drain(struct dialects *d)
+{
+    chef_server_drain(d->chef);
+}
+
+void dialects_free(struct dialects *d)
+{
+    if (d) {
+        chef_server_free(d->chef);
+        mem_free(d);
     }
 }

@@ -9,6 +9,9 @@
 #include "def/limits.h"
 #include "hub/audit.h"
 
+#define CLOSE_EXPIRED 4401
+#define CLOSE_REVOKED 4403
+
 #define SAID_BYTES_MAX ((size_t)LIMIT_TOPICS_PER_SESSION * 8 * LIMIT_TOPIC_BYTES)
 
 struct pass {
@@ -79,7 +82,7 @@ static void on_time(struct timer *t)
         arm(p); // the wall clock was set back
     } else {
         audit_tell(h.hub->audit, h.session, EVENT_TYPE_SESSION_AUTH_REQUIRED, "token_expired");
-        p->ops->end(p->holder, PASS_CLOSE_EXPIRED, "the token has expired");
+        p->ops->end(p->holder, CLOSE_EXPIRED, "the token has expired");
     }
 }
 
@@ -156,7 +159,7 @@ void pass_end(const struct pass_ops *ops, void *holder, enum session_end why)
     struct pass_holder h = ops->look(holder);
     bool revoked = why == SESSION_END_REVOKED;
     audit_logout(h.hub->audit, h.session, why);
-    ops->end(holder, PASS_CLOSE_REVOKED,
+    ops->end(holder, CLOSE_REVOKED,
              revoked ? "the token was revoked" : "disconnected by an administrator");
 }
 

@@ -16,9 +16,6 @@
 #include "hub/worker.h"
 #include "net/loop.h"
 
-#define PASS_CLOSE_EXPIRED 4401
-#define PASS_CLOSE_REVOKED 4403
-
 struct pass;
 
 // What a holder is just now.

@@ -12,7 +12,12 @@ enum variant {
     VARIANT_SSE,
     VARIANT_SSE_UNNAMED,
     VARIANT_POLL,
-    VARIANTS_MAX = 20,
+    VARIANT_CHEF, // and one for each set of looks
+    VARIANT_CHEF_LAST = VARIANT_CHEF + 7,
+    VARIANTS_MAX = 16,
+    // Behind the twins: one that has none.
+    VARIANT_CHEF_POLLING = 48,
+    VARIANT_CHEF_POLLING_LAST = VARIANT_CHEF_POLLING + 7,
 };
 
 #endif

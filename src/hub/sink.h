@@ -89,7 +89,11 @@ struct sink_about {
     char address[64]; // of the client; empty when it is not known
 };
 
-enum session_end { SESSION_END_REVOKED, SESSION_END_DISCONNECTED };
+enum session_end {
+    SESSION_END_REVOKED,
+    SESSION_END_DISCONNECTED,
+    SESSION_END_TAKEN, // its client has come back by another connection, see hub/recall.h
+};
 
 // The snapshot object, the same everywhere: {"type":"snapshot","topic","data":JOB|null,"cursor"}.
 void sink_snapshot_put_json(struct buf *b, const struct sink_snapshot *s, uint64_t epoch);

@@ -8,6 +8,7 @@
 #include "hub/fanout.h"
 #include "hub/intake.h"
 #include "hub/realm.h"
+#include "hub/recall.h"
 #include "hub/token_check.h"
 
 struct audit;
@@ -26,6 +27,7 @@ struct hub_worker {
     struct audit *audit;           // the same
     struct presence *presence;     // NULL: nobody is counted
     struct twins *twins;           // the compressed variants
+    struct recaller *recaller;
 };
 
 #endif

@@ -20,6 +20,8 @@
 #define READERS 2
 // How often maintenance looks for something to do when it found nothing.
 #define UPKEEP_MS 1000
+// Of a batch of clients that may come back.
+#define RECALLS_BYTES_MAX ((size_t)4 << 20)
 // A read that failed is answered after this, so that nobody asks again in a tight loop.
 #define READ_RETRY_MS 20
 
@@ -34,6 +36,7 @@ struct engine {
     struct store_info info;
     struct realm realm;
     struct sequencer *sequencer;
+    struct recalls *recalls;
     struct actor sequencing, writing, syncing, upkeep;
     struct reader readers[READERS];
     struct store_reader *upkeep_reader;
@@ -346,7 +349,52 @@ void engine_revoke(struct engine *e, struct revoke_req *r)
     actor_post(&e->writing, &r->mail, do_revoke);
 }
 
+// The same: all that has changed, or that could not be written before.
+static void do_write_recalls(struct mail *m)
+{
+    struct recall_wait *w = CONTAINER_OF(m, struct recall_wait, mail);
+    struct engine *e = w->lane;
+    int err = 0;
+    bool more = true;
+    while (more && !err) {
+        struct arena a;
+        const struct store_recall *rows;
+        arena_init(&a, RECALLS_BYTES_MAX);
+        unsigned count = recalls_begin_write(e->recalls, &a, &rows);
+        struct store_batch batch = {
+            .recalls = rows, .recalls_count = count, .wall_ms = clock_now().wall_ms};
+        more = count > 0;
+        if (more) {
+            err = e->store->ops->commit(e->store, &batch);
+            note_store(e, err, "keeping clients that may come back");
+        }
+        recalls_end_write(e->recalls, err);
+        arena_fini(&a);
+    }
+    w->home(w);
+}
+
+void engine_write_recalls(struct engine *e, struct recall_wait *w,
+                          void (*home)(struct recall_wait *w))
+{
+    w->home = home;
+    w->lane = e;
+    actor_post(&e->writing, &w->mail, do_write_recalls);
+}
+
+struct recalls *engine_recalls(struct engine *e)
+{
+    return e->recalls;
+}
+
 // --- life ---
+
+static bool recall(void *ctx, const struct store_recall *row)
+{
+    struct engine *e = ctx;
+    recalls_load(e->recalls, row, clock_now().wall_ms);
+    return true;
+}
 
 static bool adopt(void *ctx, struct job *j)
 {
@@ -364,7 +412,8 @@ static int open_readers(struct engine *e)
         e->readers[i].reader = ops->reader_new(e->store);
         ok = ok && e->readers[i].reader;
     }
-    return ok ? ops->read_open(e->upkeep_reader, adopt, e) : -E_IO;
+    int err = ok ? ops->read_open(e->upkeep_reader, adopt, e) : -E_IO;
+    return err ? err : ops->read_recalls(e->upkeep_reader, recall, e);
 }
 
 int engine_new(const struct engine_config *cfg, struct engine **ret, char fault[256])
@@ -394,6 +443,10 @@ int engine_new(const struct engine_config *cfg, struct engine **ret, char fault[
                                                .retained = cfg->policy.retained,
                                                .retained_count = cfg->policy.retained_count});
     e->sequencer = sequencer_new(&e->realm, &e->info, &sequencer_ops, e);
+    e->recalls = recalls_new(
+        &(struct recalls_config){.key = key,
+                                 .clients_max = (unsigned)LIMIT_OF(cfg->limits, RECOVERIES),
+                                 .kept_ms = LIMIT_OF(cfg->limits, RECOVERY_MS)});
     actor_init(&e->sequencing, sequencing_tick, e);
     actor_init(&e->writing, NULL, e);
     actor_init(&e->syncing, NULL, e);
@@ -472,6 +525,7 @@ void engine_free(struct engine *e)
         actor_fini(actors[i]);
     }
     sequencer_free(e->sequencer);
+    recalls_free(e->recalls);
     for (unsigned i = 0; i < READERS; i++) {
         if (e->readers[i].reader) {
             ops->reader_free(e->readers[i].reader);

@@ -16,6 +16,7 @@
 #include "hub/ask.h"
 #include "hub/intake.h"
 #include "hub/realm.h"
+#include "hub/recall.h"
 #include "hub/store.h"
 #include "net/metrics.h"
 
@@ -64,6 +65,12 @@ void engine_snapshot(struct engine *e, struct snapshot_req *r,
                      void (*home)(struct snapshot_req *r));
 // Any thread. `home` is called on the writer's thread.
 void engine_revoke(struct engine *e, struct revoke_req *r);
+// Clients that may come back: a table for all threads, with what was kept of them.
+struct recalls *engine_recalls(struct engine *e);
+// Any thread. What has changed in it by now is written; then `home` is called on the writer's
+// thread.
+void engine_write_recalls(struct engine *e, struct recall_wait *w,
+                          void (*home)(struct recall_wait *w));
 // Before engine_start: what was kept, and has not expired.
 int engine_read_revocations(struct engine *e,
                             bool (*fn)(void *ctx, const struct store_revocation *borrowed),

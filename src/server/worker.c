@@ -22,6 +22,7 @@
 #include "net/sender.h"
 #include "server/admin.h"
 #include "server/audit.h"
+#include "server/oust.h"
 #include "server/pace.h"
 #include "server/pages.h"
 #include "wire/ws_compressor.h"
@@ -42,6 +43,7 @@ struct worker {
     struct http_limits limits;
     struct httpd *httpd;
     struct router *router;
+    struct dialects *dialects;
     struct metrics *metrics;
     struct door *door;
     struct admin admin;
@@ -49,6 +51,7 @@ struct worker {
     struct hub_worker hub;
     struct intake intake;
     struct ask ask;
+    struct recaller recaller;
     struct accept_target target;
     struct acceptor *acceptor; // borrowed; NULL: another thread accepts
     bool stopping;             // takes no connection any more
@@ -187,6 +190,34 @@ static void to_roll(void *ctx, struct presence_mail *m)
 {
     struct worker *w = ctx;
     rollcall_post(w->cfg.rollcall, m);
+}
+
+// --- clients that may come back ---
+
+static void recall_home(struct mail *m)
+{
+    struct recall_wait *r = CONTAINER_OF(m, struct recall_wait, mail);
+    struct worker *w = r->carrier;
+    w->under_way--;
+    r->done(r);
+}
+
+static void recall_written(struct recall_wait *r)
+{
+    go_home(r->carrier, &r->mail, recall_home);
+}
+
+static void write_recalls(struct recaller *rec, struct recall_wait *r)
+{
+    struct worker *w = CONTAINER_OF(rec, struct worker, recaller);
+    r->carrier = w;
+    w->under_way++;
+    engine_write_recalls(w->cfg.engine, r, recall_written);
+}
+
+static void oust(struct recaller *rec, uint64_t session)
+{
+    oust_session(CONTAINER_OF(rec, struct worker, recaller)->door, session);
 }
 
 // --- the log ---
@@ -400,6 +431,9 @@ struct worker *worker_new(const struct worker_config *cfg)
             .fanout = w->hub.fanout, .worker = cfg->index, .send = to_roll, .ctx = w});
     }
     w->hub.users = cfg->users;
+    w->recaller = (struct recaller){
+        .table = engine_recalls(cfg->engine), .write = write_recalls, .oust = oust};
+    w->hub.recaller = &w->recaller;
     w->hub.checker = door_checker(w->door);
     if (cfg->audit_tokens) {
         w->hub.audit = audit_new(&(struct audit_config){
@@ -410,7 +444,12 @@ struct worker *worker_new(const struct worker_config *cfg)
     w->hub.channels = cfg->config->channels_default.items;
     w->hub.channels_count = cfg->config->channels_default.count;
     w->router = router_new();
-    dialect_routes(w->router, &w->hub);
+    w->dialects = dialects_new(&(struct dialects_config){.hub = &w->hub,
+                                                         .loop = w->loop,
+                                                         .metrics = w->metrics,
+                                                         .worker = cfg->index,
+                                                         .enabled = cfg->config->websocket_enabled},
+                               w->router);
     ingest_routes(w->router, &w->hub);
     admin_routes(w->router, &w->admin);
     w->pages = (struct pages){.status = cfg->status, .hub = &w->hub};
@@ -454,6 +493,7 @@ static void do_drain(struct mail *m)
 {
     struct worker *w = CONTAINER_OF(m, struct worker, drain_mail);
     stop_accepting(w);
+    dialects_drain(w->dialects);
     httpd_drain(w->httpd, 1001);
 }
 
@@ -471,7 +511,8 @@ static void stop_when_idle(struct timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, stop_timer);
     bool idle = httpd_connections(w->httpd) == 0 && w->under_way == 0 && door_is_idle(w->door) &&
-                fanout_idle(w->hub.fanout) && !atomic_load(&w->waking);
+                fanout_idle(w->hub.fanout) && fanout_stats(w->hub.fanout).sessions == 0 &&
+                !atomic_load(&w->waking);
     if (idle) {
         loop_timer_cancel(w->loop, &w->count_timer);
         loop_timer_cancel(w->loop, &w->pace_timer);
@@ -487,6 +528,7 @@ static void do_stop(struct mail *m)
     w->stopping = true;
     stop_accepting(w);
     door_close(w->door);
+    dialects_drain(w->dialects);
     httpd_close_all(w->httpd);
     timer_init(&w->stop_timer, stop_when_idle);
     loop_timer_after(w->loop, &w->stop_timer, 0);
@@ -508,6 +550,7 @@ void worker_free(struct worker *w)
     }
     httpd_free(w->httpd);
     router_free(w->router);
+    dialects_free(w->dialects);
     loop_hook_del(&w->hook);
     presence_close(w->hub.presence);
     fanout_free(w->hub.fanout);

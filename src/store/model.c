@@ -366,14 +366,7 @@ static int model_read_job(struct store_reader *r, enum job_kind kind, struct str
 static int model_read_open(struct store_reader *r, bool (*fn)(void *ctx, struct job *borrowed),
                            void *ctx)
 {
-    struct model *m = model_of(r->store);
-    bool more = true;
-    for (size_t i = 0; i < m->now.rows_count && more; i++) {
-        struct job *j = m->now.rows[i];
-        if (job_is_open(j) && model_state_row(&m->now, j->kind, str_of(j->id), 0) == j) {
-            more = fn(ctx, j);
-        }
-    }
+    model_state_each_open(&model_of(r->store)->now, fn, ctx);
     return 0;
 }
 
@@ -383,12 +376,8 @@ static int model_read_revocations(struct store_reader *r, uint64_t after, int64_
 {
     struct model *m = model_of(r->store);
     int err = injected(m, MODEL_READ);
-    bool more = true;
-    for (size_t i = 0; i < m->now.revocations_count && !err && more; i++) {
-        const struct store_revocation *row = &m->now.revocations[i].row;
-        if (row->row > after && row->until_ms > wall_ms) {
-            more = fn(ctx, row);
-        }
+    if (!err) {
+        model_state_each_revocation(&m->now, after, wall_ms, fn, ctx);
     }
     return err;
 }
@@ -396,13 +385,8 @@ static int model_read_revocations(struct store_reader *r, uint64_t after, int64_
 static int model_read_recalls(struct store_reader *r,
                               bool (*fn)(void *ctx, const struct store_recall *borrowed), void *ctx)
 {
-    struct model *m = model_of(r->store);
-    int err = injected(m, MODEL_READ);
-    bool more = true;
-    for (size_t i = 0; i < m->now.recalls_count && !err && more; i++) {
-        more = fn(ctx, &m->now.recalls[i]);
-    }
-    return err;
+    model_state_each_recall(&model_of(r->store)->now, fn, ctx);
+    return 0;
 }
 
 // --- upkeep ---

@@ -372,6 +372,42 @@ static void run_task(struct removing *r, struct model_task *t)
     UNREACHABLE();
 }
 
+// --- reading ---
+
+void model_state_each_open(const struct model_state *st,
+                           bool (*fn)(void *ctx, struct job *borrowed), void *ctx)
+{
+    bool more = true;
+    for (size_t i = 0; i < st->rows_count && more; i++) {
+        struct job *j = st->rows[i];
+        if (job_is_open(j) && model_state_row(st, j->kind, str_of(j->id), 0) == j) {
+            more = fn(ctx, j);
+        }
+    }
+}
+
+void model_state_each_revocation(const struct model_state *st, uint64_t after, int64_t wall_ms,
+                                 bool (*fn)(void *ctx, const struct store_revocation *borrowed),
+                                 void *ctx)
+{
+    bool more = true;
+    for (size_t i = 0; i < st->revocations_count && more; i++) {
+        const struct store_revocation *row = &st->revocations[i].row;
+        if (row->row > after && row->until_ms > wall_ms) {
+            more = fn(ctx, row);
+        }
+    }
+}
+
+void model_state_each_recall(const struct model_state *st,
+                             bool (*fn)(void *ctx, const struct store_recall *borrowed), void *ctx)
+{
+    bool more = true;
+    for (size_t i = 0; i < st->recalls_count && more; i++) {
+        more = fn(ctx, &st->recalls[i]);
+    }
+}
+
 // --- batches ---
 
 static void put_row(struct model_state *st, struct job *row)

@@ -81,4 +81,12 @@ bool model_task_takes(const struct model_task *t, const struct event *e);
 struct model_batch *model_batch_new(const struct store_batch *b, const struct hash_key *key);
 void model_batch_free(struct model_batch *mb); // accepts NULL
 
+void model_state_each_open(const struct model_state *st,
+                           bool (*fn)(void *ctx, struct job *borrowed), void *ctx);
+void model_state_each_revocation(const struct model_state *st, uint64_t after, int64_t wall_ms,
+                                 bool (*fn)(void *ctx, const struct store_revocation *borrowed),
+                                 void *ctx);
+void model_state_each_recall(const struct model_state *st,
+                             bool (*fn)(void *ctx, const struct store_recall *borrowed), void *ctx);
+
 #endif

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test } from 'node:test';
 import { RawSocket, Refused, startHub, until } from '../lib/index.mjs';
+import { sio } from '../lib/socketio.mjs';
 import { makeAuthority } from '../lib/tls.mjs';
 import { authConfig, token } from '../lib/jwt.mjs';
 
@@ -400,3 +401,8 @@ test('snapshots and heartbeats are as large and as frequent as they are set', as
   await sse.readUntil('id: ');
   sse.close();
 });
+
+test('clients of Socket.IO that may come back', (t) => withLimit(t, 'recoveries', { recoveries: 1 }, async (hub) => {
+  const [first, second] = [await sio(t, hub), await sio(t, hub)];
+  assert.deepEqual([typeof first.socket._pid, typeof second.socket._pid], ['string', 'undefined']);
+}));
