@@ -22,8 +22,7 @@ int cmd_conformance(int argc, char **argv)
         {"engine-listen", OPT_TEXT, &what.engine, "HOST:PORT",
          "for the tests of engine.io-client, which come to localhost:3000"},
         {"calm", OPT_FLAG, &what.calm, NULL,
-         "the protocol suites' servers wait as long as a hub does, which some of their tests do "
-         "not; for tests on slow machines"},
+         "for slow machines: the protocol suites' servers are as patient as a hub"},
     };
     const struct opts o = {
         .command = "conformance",

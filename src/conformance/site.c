@@ -46,7 +46,7 @@ static void on_waited(struct timer *t)
     let_go(w);
 }
 
-static void wait(struct http_request *req, void *ctx)
+static void hold_back(struct http_request *req, void *ctx)
 {
     struct site_path *path = ctx;
     struct waiting *w = mem_alloc(sizeof(*w));
@@ -73,7 +73,7 @@ void site_add(struct site *s, struct site_path *path)
                                               .method = HTTP1_GET,
                                               .pattern = path->path,
                                               .flags = ROUTE_PUBLIC,
-                                              .handle = wait,
+                                              .handle = hold_back,
                                               .ctx = path,
                                               .when = is_handshake});
     }

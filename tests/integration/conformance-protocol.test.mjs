@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { request, within } from '../lib/index.mjs';
 import { bytes, enter, expectEnd, hole, Polling, Socket, startConformance, TRANSPORTS } from '../lib/engineio.mjs';
+import { BREAKS } from '../lib/breaks.mjs';
 
 const ENGINE = '/engine.io/';
 const SOCKET = '/socket.io/';
@@ -302,55 +303,7 @@ test('Socket.IO answers while the transport changes', async (t) => {
   }
 });
 
-// ---- Socket.IO: what ends the connection. An entry is what comes after CONNECT, or all of it when `raw`.
-
-const BREAKS = [
-  ['no such type', ['47']],
-  ['an empty packet', ['4']],
-  ['no packet at all', ['4abc']],
-  ['CONNECT twice', ['40']],
-  ['CONNECT with null', ['40/custom,null']],
-  ['CONNECT with an array', ['40/custom,[]']],
-  ['CONNECT with a string', ['40/custom,"x"']],
-  ['CONNECT_ERROR from a client', ['44{"message":"x"}']],
-  ['an event that is an object', ['42{}']],
-  ['an event without a name', ['42[]']],
-  ['an event whose name is null', ['42[null]']],
-  ['an event that is no JSON', ['42["message"']],
-  ['an event with something behind', ['42["message"]x']],
-  ['an id that is no number', ['42abc["message-with-ack"]']],
-  ['an id too large', ['421000000000000000["message-with-ack"]']],
-  ['a blank before the payload', ['42 ["message"]']],
-  ['too deep', [`42["message",${'['.repeat(70)}${']'.repeat(70)}]`]],
-  ...['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener', 'disconn\\u0065ct']
-    .map((name) => [`the reserved name ${name}`, [`42["${name}"]`]]),
-  ['an answer without an id', ['43[1]']],
-  ['an answer that is an object', ['430{}']],
-  ['a namespace that was not entered', ['42/custom,["message"]']],
-  ['leaving what was not entered', ['41/custom']],
-  ['leaving with a payload', ['41{"a":1}']],
-  ['a namespace with too long a name', [`40/${'n'.repeat(200)},`]],
-  ['an event before CONNECT', ['42["message"]'], 'raw'],
-  ['an answer before CONNECT', ['430[]'], 'raw'],
-  ['DISCONNECT before CONNECT', ['41'], 'raw'],
-  ['attachments before CONNECT', [`451-["message",${hole(0)}]`, bytes(1)], 'raw'],
-  ['no number of attachments', ['45["message"]']],
-  ['no digits', ['45-["message"]']],
-  ['a negative number', ['45-1-["message"]']],
-  ['eleven attachments', [`4511-["message",${[...Array(11).keys()].map(hole)}]`]],
-  ['more announced than named', [`452-["message",${hole(0)}]`]],
-  ['none named', ['451-["message"]']],
-  ['one named twice', [`451-["message",${hole(0)},${hole(0)}]`]],
-  ['a number out of range', [`451-["message",${hole(1)}]`]],
-  ['a negative placeholder', [`451-["message",${hole(-1)}]`]],
-  ['a placeholder with half a number', [`451-["message",${hole(0.5)}]`]],
-  ['a placeholder whose number is text', ['451-["message",{"_placeholder":true,"num":"0"}]']],
-  ['a placeholder for a name', [`451-[${hole(0)}]`]],
-  ['text where an attachment was announced', [`451-["message",${hole(0)}]`, '42["message"]']],
-  ['bytes that were not announced', [bytes(1, 2, 3)]],
-  ['bytes before CONNECT', [bytes(1, 2, 3)], 'raw'],
-  ['one attachment too many', [`451-["message",${hole(0)}]`, bytes(1), bytes(2)]],
-];
+// ---- Socket.IO: what ends the connection.
 
 test('Socket.IO packets that end the connection', async (t) => {
   const { protocol: url } = await startConformance(t, ['protocol']);
