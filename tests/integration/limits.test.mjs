@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test } from 'node:test';
-import { RawSocket, Refused, startHub, until } from '../lib/index.mjs';
+import { RawSocket, Refused, startHub, until, within } from '../lib/index.mjs';
+import { hole, Socket } from '../lib/engineio.mjs';
 import { sio } from '../lib/socketio.mjs';
 import { makeAuthority } from '../lib/tls.mjs';
 import { authConfig, token } from '../lib/jwt.mjs';
@@ -339,6 +340,24 @@ test('clients named by a PROXY header are counted by their own address', async (
   first.close();
   await until(async () => (await ask(open('203.0.113.1'))).status === 200, 'a place is free again');
 });
+
+// A client of Socket.IO that has said `packets` and is closed for it; `enters` the main namespace first.
+const socketio = (enters, ...packets) => async (hub) => {
+  const link = await Socket.open(hub.url, '/socket.io/');
+  if (enters) {
+    await link.send('40');
+    assert.match(await link.next(), /^40/);
+  }
+  await link.send(...packets);
+  await within(link.closed, 'the connection to close');
+};
+const ATTACHED = `451-["x",${hole(0)}]`;
+CASES.push(
+  ['namespaces', { namespaces: 2 }, socketio(true, '40/a,', '40/b,', '40/c,')],
+  ['namespace_ms', { namespace_ms: 100 }, socketio(false)],
+  ['attachments_bytes', { attachments_bytes: 1024 }, socketio(true, ATTACHED, Buffer.alloc(1025))],
+  ['attachments_ms', { attachments_ms: 100 }, socketio(true, ATTACHED)],
+);
 
 for (const [name, limits, hit, config] of CASES) {
   test(`limits.${name}`, (t) => withLimit(t, name, limits, hit, config));
