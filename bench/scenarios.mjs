@@ -15,6 +15,7 @@ const FLOOR_RATE = 'the floor only sends: it neither waits for sockets nor share
 const FLOOR_REST = 'the floor keeps nothing for a connection';
 const WITH_TLS = 'TLS is measured with Clairon and nchan only';
 const NO_SSE = 'it has no event streams here';
+const NO_SOCKETIO = 'it does not speak Socket.IO';
 const NO_DEFLATE = 'compression is measured with Clairon and npm ws only';
 const OWN_PROMISE = "a promise of Clairon's own";
 
@@ -123,6 +124,16 @@ export const SCENARIOS = {
     runs: 3,
     cases: compressed({ mode: 'idle', clients: 10000, settle: 2 }),
   },
+  'socketio-1000': socketio('1,000 subscribers', 1000),
+  'socketio-5000': socketio('5,000 subscribers', 5000),
+  'socketio-polling': {
+    about: '20 events/s of 400 bytes to 1,000 clients that poll by Socket.IO',
+    hubs: [...OWN, 'socketio'],
+    skip: NO_SOCKETIO,
+    receive: 'load',
+    runs: 3,
+    cases: { polling: { ...EVENTS, mode: 'rate', rate: 20, clients: 1000, duration: 5, via: 'polling' } },
+  },
   'sse-1000': sse('1,000 subscribers', 1000),
   'sse-5000': sse('5,000 subscribers', 5000),
 };
@@ -168,6 +179,17 @@ function sse(whom, clients) {
     receive: 'load',
     runs: 3,
     cases: { native: { ...EVENTS, clients, of: OWN }, sse: { ...EVENTS, clients, via: 'sse' } },
+  };
+}
+
+function socketio(whom, clients) {
+  return {
+    about: `400 bytes to ${whom} by Socket.IO, and on a plain WebSocket`,
+    hubs: [...OWN, 'socketio'],
+    skip: NO_SOCKETIO,
+    receive: 'load',
+    runs: 3,
+    cases: { native: { ...EVENTS, clients, of: OWN }, socketio: { ...EVENTS, clients, via: 'socketio' } },
   };
 }
 
