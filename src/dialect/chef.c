@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "dialect/pass.h"
 #include "dialect/place.h"
+#include "dialect/twins.h"
 #include "dialect/variants.h"
 #include "hub/audit.h"
 #include "hub/realm.h"
@@ -340,7 +341,11 @@ static const struct sink_family on_websocket = FAMILY(framed), by_polling = FAMI
 
 static const struct sink_variant *variant_of(const struct chef *c)
 {
-    return eio_is_websocket(sio_transport(c->socket)) ? &framed[0] : &packed[0];
+    const struct eio_socket *transport = sio_transport(c->socket);
+    if (!eio_is_websocket(transport)) {
+        return &packed[0];
+    }
+    return twin_of(c->server->cfg.hub->twins, &framed[0], eio_class(transport));
 }
 
 static void on_blocked(struct sio_socket *s, void *arg)

@@ -377,6 +377,11 @@ size_t ws_unsent_bytes(const struct ws *ws)
     return conn_unsent_bytes(ws->conn);
 }
 
+enum ws_class ws_class(const struct ws *ws)
+{
+    return ws->class;
+}
+
 bool ws_is_open(const struct ws *ws)
 {
     return ws->state == WS_STATE_OPEN && conn_is_open(ws->conn);

@@ -50,6 +50,7 @@ bool ws_upgrade(struct http_request *req, struct str protocol, const struct ws_o
                 struct ws **ret) MUST_CHECK;
 // The class of compression (wire/ws_compressor.h) that ws_upgrade will agree to.
 enum ws_class ws_offered_class(const struct http_request *req);
+enum ws_class ws_class(const struct ws *ws); // and what it agreed to
 // The subprotocols offered, in the client's order; see wire/ws_handshake.h.
 struct http1_list ws_offered(const struct http_request *req);
 // Is it the request of a ROUTE_UPGRADE?

@@ -252,6 +252,13 @@ static void find_looks(const struct fanout *f, struct session *s, struct window_
     }
 }
 
+static bool same(const struct window_want *a, const struct window_want *b)
+{
+    return a->mask == b->mask && a->variant == b->variant &&
+           (!sink_variant_is_mixed(a->variant) ||
+            memcmp(a->looks, b->looks, sizeof(a->looks)) == 0);
+}
+
 static void find_share(struct fanout *f, const struct window_want *want, struct share *ret)
 {
     struct rcbuf *run = window_run(&f->window, want);
@@ -290,7 +297,7 @@ static void serve(struct fanout *f, unsigned sends_max)
         if (sink_variant_is_mixed(want.variant)) {
             find_looks(f, f->by_slot[slot], &want);
         }
-        if (memcmp(&want, &share.want, sizeof(want)) != 0) {
+        if (!same(&want, &share.want)) {
             find_share(f, &want, &share);
         }
         if (share.shown) {

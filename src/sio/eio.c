@@ -293,6 +293,11 @@ bool eio_is_websocket(const struct eio_socket *s)
     return s->websocket;
 }
 
+enum ws_class eio_class(const struct eio_socket *s)
+{
+    return s->websocket && s->ws ? ws_class(s->ws) : WS_CLASS_PLAIN;
+}
+
 bool eio_is_limited(const struct eio_socket *s)
 {
     return s->limited;

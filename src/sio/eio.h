@@ -27,6 +27,7 @@
 #include "base/str.h"
 #include "http/request.h"
 #include "http/route.h"
+#include "wire/ws_compressor.h"
 
 struct eio;        // the server
 struct eio_socket; // one client
@@ -108,6 +109,8 @@ void eio_send_bytes(struct eio_socket *s, struct str bytes);
 void eio_send_run(struct eio_socket *s, struct rcbuf *run);
 bool eio_is_blocked(const struct eio_socket *s);
 bool eio_is_websocket(const struct eio_socket *s);
+// The frames that it takes, see ws_send_frames; plain ones while it polls.
+enum ws_class eio_class(const struct eio_socket *s);
 // From inside on_text and on_bytes: the client says more than it may. The message is not to be
 // taken, but by whom a part of one can't be refused; who goes on far beyond is closed.
 bool eio_is_limited(const struct eio_socket *s);

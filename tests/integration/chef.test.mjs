@@ -188,6 +188,27 @@ test('what makes no sense is answered, or told', async (t) => {
   assert.equal(await other.refusals.next(), 'Invalid namespace');
 });
 
+test('compressed, for clients that agreed to it', async (t) => {
+  const hub = await startHub({ t });
+  const data = { text: 'compressed once for all of them '.repeat(100) };
+  const sent = async () => Number(/^clairon_bytes_out_total (\d+)$/m.exec((await hub.get('/metrics')).text)[1]);
+  for (const transports of [['websocket'], ['polling', 'websocket']]) {
+    const client = await sio(t, hub, { transports });
+    await until(() => client.transport === 'websocket', 'it is on a WebSocket');
+    assert.match(client.socket.io.engine.transport.ws.extensions.toString(), /permessage-deflate/);
+    await client.ask('subscribe', 'tickets');
+    const before = await sent();
+    for (let n = 0; n < 20; n++) {
+      await post(hub, '/api/v1/publish', { topic: 'tickets', type: 'Long', data: { n, ...data } });
+    }
+    for (let n = 0; n < 20; n++) {
+      assert.deepEqual((await client.on('Long'))[1].data, { n, ...data });
+    }
+    assert.ok(await sent() - before < 20 * data.text.length);
+    client.socket.disconnect();
+  }
+});
+
 test('tokens', async (t) => {
   const hub = await startHub({ t, config: authConfig() });
   const may = { subscribe: ['job:*', 'tickets'], publish: ['*'] };
