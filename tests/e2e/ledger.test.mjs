@@ -9,7 +9,7 @@ import {
 } from '../lib/course.mjs';
 import { Cutter } from '../lib/cutter.mjs';
 import {
-  ChannelFollower, CurlFollower, EventSourceFollower, FlatFollower, NativeFollower, PollFollower, SseFollower,
+  ChannelFollower, CurlFollower, EventSourceFollower, FlatFollower, NativeFollower, PollFollower, SocketIoFollower, SseFollower,
 } from '../lib/followers.mjs';
 import { launchBrowser } from '../lib/browser.mjs';
 import { startHub } from '../lib/index.mjs';
@@ -20,7 +20,7 @@ const ROWS = (process.env.CLAIRON_LEDGER_ROWS ?? 'cut restart kill cut').split('
 const TOPICS = ['job:b1', 'deployment:d1', 'ticket:k1', 'channel:progress'];
 const JOB_TYPES = ['JOB_PROGRESS', 'JOB_LOG', 'JOB_COMPLETED', 'JOB_ERROR'];
 
-// Flat messages as they follow from event objects.
+// Messages of pages as they follow from event objects.
 const flatOf = {
   deployment(event) {
     const { data } = event;
@@ -48,11 +48,27 @@ const flatOf = {
   },
 };
 
-const withoutNulls = (object) => Object.fromEntries(Object.entries(object).filter(([, value]) => (value ?? null) !== null));
+// Messages of Socket.IO as they follow from events on the build.
+function chefOf(event) {
+  const { data } = event;
+  const ids = { jobId: 'b1', projectId: 'shop' };
+  switch (event.type) {
+    case 'JOB_LOG':
+      return linesOf(event).map((line) => ({ name: 'job:log', data: { jobId: 'b1', timestamp: data.timestamp, ...line } }));
+    case 'JOB_PROGRESS':
+      return [{ name: 'job:progress', data: { ...ids, status: data.status, progress: data.progress, message: data.message, phase: data.phase } }];
+    default:
+      return [{ name: 'job:completed', data: { ...ids, status: 'completed', progress: 100, message: data.message, result: data.result, timestamp: data.timestamp } }];
+  }
+}
 
-// What a flat page was shown is what follows from the events that others saw by the same ids; progress may have merged
+// Without members that are not known, which some messages leave out.
+const tidy = (object) => Object.fromEntries(Object.entries(object).filter(([, value]) => (value ?? null) !== null)
+  .map(([name, value]) => [name, name === 'data' ? tidy(value) : value]));
+
+// What a page was shown is what follows from the events that others saw by the same ids; progress may have merged
 // differently before a crash, but each message is of an event.
-function assertFlat(follower, truth, known, of) {
+function assertMessages(follower, truth, known, of) {
   const events = new Map([...known.values(), ...truth].map((event) => [event.id, event]));
   const logged = new Set(truth.map(({ id }) => id));
   const expected = [];
@@ -63,7 +79,7 @@ function assertFlat(follower, truth, known, of) {
   }
   assert.equal(follower.seen.items.length, expected.length, `${follower.name}: so many messages`);
   follower.seen.items.forEach((message, i) => expected[i]
-    && assert.deepEqual(withoutNulls(message), withoutNulls(expected[i]), `${follower.name}: message ${i}`));
+    && assert.deepEqual(tidy(message), tidy(expected[i]), `${follower.name}: message ${i}`));
   const shown = new Set(follower.seen.items.map(({ id }) => id));
   assert.deepEqual(truth.filter(({ id }) => !shown.has(id)), [], `${follower.name}: nothing is missing`);
 }
@@ -91,10 +107,11 @@ class PageFollower {
 }
 
 test(`one client of each kind, ${TOTAL} reports on each, ${ROWS.join(', ')}`, async (t) => {
-  const hub = await startHub({ t, config: { limits: { publishes_per_token: 100000 } } });
+  const hub = await startHub({ t, config: { websocket: { compression_threshold: 1 } } });
   const cutter = await Cutter.start(t, hub);
   const { url } = cutter;
   const native = new NativeFollower('native', url, TOPICS);
+  const compressed = new NativeFollower('native, compressed', url, TOPICS, '/ws', { perMessageDeflate: true });
   const channel = new ChannelFollower('channel socket', url, ['channel:chat', 'channel:playqueue', 'channel:system', 'channel:progress']);
   const chat = new NativeFollower('channel socket on a build', url, ['job:b1'], '/ws/chat');
   const deployment = new FlatFollower('flat deployment', url, '/api/v1/ws/deployment/d1');
@@ -102,7 +119,9 @@ test(`one client of each kind, ${TOTAL} reports on each, ${ROWS.join(', ')}`, as
   const streams = [SseFollower, CurlFollower, PollFollower].map((Kind) => new Kind(Kind.name, url, ['job:b1']));
   const wide = [SseFollower, PollFollower].map((Kind) => new Kind(`${Kind.name} on all`, url, TOPICS));
   const source = new EventSourceFollower('eventsource', url, ['job:b1'], JOB_TYPES);
-  const followers = [native, channel, chat, deployment, ticket, ...streams, ...wide, source];
+  const sockets = [['websocket'], ['polling'], ['polling', 'websocket']].map((transports) =>
+    new SocketIoFollower(`socket.io by ${transports.join(' and ')}`, url, 'b1', { transports }));
+  const followers = [native, compressed, channel, chat, deployment, ticket, ...streams, ...wide, source, ...sockets];
   followers.forEach((follower) => follower.start(t));
   const page = await PageFollower.open(t, url);
 
@@ -110,20 +129,21 @@ test(`one client of each kind, ${TOTAL} reports on each, ${ROWS.join(', ')}`, as
   await runCourse({ hub, cutter, producers, followers: [...followers, page], total: TOTAL, rows: ROWS });
   const [build, deployments, tickets, messages] = await Promise.all(TOPICS.map((topic) => past(hub, topic)));
   const all = [...build, ...deployments, ...tickets, ...messages].sort((a, b) => a.id.split('-')[1] - b.id.split('-')[1]);
-  const truths = new Map([[native, all], [channel, messages], [chat, build], [deployment, deployments], [ticket, tickets],
-    ...streams.map((follower) => [follower, build]), ...wide.map((follower) => [follower, all]), [source, build]]);
+  const truths = new Map([[native, all], [compressed, all], [channel, messages], [chat, build], [deployment, deployments], [ticket, tickets],
+    ...streams.map((follower) => [follower, build]), ...wide.map((follower) => [follower, all]), [source, build], ...sockets.map((follower) => [follower, build])]);
+  const pages = new Map([[deployment, flatOf.deployment], [ticket, flatOf.ticket], ...sockets.map((follower) => [follower, chefOf])]);
   for (const [follower, truth] of truths) {
     await caughtUp(follower, truth.at(-1).id);
     await follower.stop();
   }
   const known = new Map();
   for (const [follower, truth] of truths) {
-    if (follower !== deployment && follower !== ticket) {
+    if (!pages.has(follower)) {
       assertLedger(follower.name, follower.seen.items, truth, known);
     }
   }
-  assertFlat(deployment, deployments, known, flatOf.deployment);
-  assertFlat(ticket, tickets, known, flatOf.ticket);
+  pages.forEach((of, follower) => assertMessages(follower, truths.get(follower), known, of));
+  sockets.forEach(({ name, connects }) => assert.deepEqual(connects, connects.map((_, i) => i > 0), `${name}: recovered each time`));
   assert.deepEqual(build.flatMap(linesOf), producers[0].lines.map((line, i) => ({ line: i + 1, ...line })));
   await page.assertLedger(producers[0].lines);
   assert.deepEqual(messages.map(({ data }) => data.n), Array.from({ length: messages.length }, (_, n) => n));
