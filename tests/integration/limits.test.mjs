@@ -5,12 +5,13 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test } from 'node:test';
 import { RawSocket, Refused, startHub, until, within } from '../lib/index.mjs';
-import { hole, Socket } from '../lib/engineio.mjs';
+import { hole, Polling, Socket } from '../lib/engineio.mjs';
 import { sio } from '../lib/socketio.mjs';
 import { makeAuthority } from '../lib/tls.mjs';
 import { authConfig, token } from '../lib/jwt.mjs';
 
 const HOST = 'Host: 127.0.0.1';
+const ENGINE = '/socket.io/';
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
 const ADMIN = token({ sub: 'root', role: 'admin' });
 const request = (...lines) => `${lines.join('\r\n')}\r\n\r\n`;
@@ -164,6 +165,50 @@ const CASES = [
     ws.send(big);
     ws.send(big);
     assert.equal((await ws.waitClosed()).code, 1008);
+  }],
+  ['eio_pong_ms', { eio_ping_ms: 100, eio_pong_ms: 100 }, async (hub) => {
+    const link = await Polling.open(hub.url, ENGINE);
+    assert.equal((await link.get()).text, '2');
+    const { status: got, text } = await link.get();
+    assert.ok(text === '1' || got === 400, text); // held until then, or too late
+    assert.equal((await link.get()).json.code, 1);
+  }],
+  ['eio_upgrade_ms', { eio_upgrade_ms: 100 }, async (hub) => {
+    const link = await Polling.open(hub.url, ENGINE);
+    const ws = await Socket.dial(link.url.replace('http', 'ws').replace('polling', 'websocket'));
+    assert.equal(await ws.closed, 1000);
+    assert.equal((await link.post('40')).text, 'ok');
+    assert.match(await link.next(), /^40/);
+  }],
+  ['eio_payload_bytes', { eio_payload_bytes: 1024 }, async (hub) => {
+    const link = await Polling.open(hub.url, ENGINE);
+    assert.equal(link.open.maxPayload, 1024);
+    assert.equal((await link.post(`4${'x'.repeat(1024)}`)).status, 413);
+    assert.equal((await link.post('40')).text, 'ok');
+    const ws = await Socket.open(hub.url, ENGINE);
+    ws.send(`4${'x'.repeat(1024)}`);
+    assert.equal(await ws.closed, 1009);
+  }],
+  ['eio_packets', { eio_packets: 2 }, async (hub) => {
+    const link = await Polling.open(hub.url, ENGINE);
+    assert.equal((await link.post('6', '6')).text, 'ok');
+    assert.equal((await link.post('6', '6', '6')).status, 400);
+    assert.equal((await link.get()).json.code, 1);
+  }],
+  ['eio_unsent_bytes', { eio_unsent_bytes: 1024 }, async (hub) => {
+    const link = await Polling.open(hub.url, ENGINE);
+    assert.equal((await link.post('40')).text, 'ok');
+    assert.match(await link.next(), /^40/);
+    await link.send(...Array.from({ length: 60 }, (_, i) => `42${i}["subscribe",""]`)); // each is answered, and nobody polls
+    await until(async () => await hits(hub, 'eio_unsent_bytes') > 0, 'it is too much');
+    assert.equal((await link.get()).json.code, 1);
+  }],
+  ['eio_polling_per_address', { eio_polling_per_address: 1, exempt: [] }, async (hub) => {
+    const link = await Polling.open(hub.url, ENGINE);
+    const { status: got, json } = await hub.get(`${ENGINE}?EIO=4&transport=polling`);
+    assert.deepEqual([got, json.error.code], [429, 'rate_limited']);
+    await link.leave();
+    await Polling.open(hub.url, ENGINE);
   }],
   ['pong_ms', { ping_ms: 100, pong_ms: 100 }, async (hub) => {
     const raw = await rawSocket(hub);
