@@ -487,7 +487,8 @@ struct chef_server *chef_server_new(const struct dialects_config *cfg)
                                                         .metrics = cfg->metrics,
                                                         .limits = &s->transport_limits,
                                                         .worker = cfg->worker,
-                                                        .addresses = cfg->hub->users},
+                                                        .addresses = cfg->hub->users,
+                                                        .exempt = cfg->exempt},
                                           .limits = &s->limits,
                                           .app = &app,
                                           .ctx = s});
@@ -534,6 +535,11 @@ void chef_server_routes(struct chef_server *s, struct router *r)
 void chef_server_drain(struct chef_server *s)
 {
     eio_drain(sio_eio(s->sio), 1001);
+}
+
+size_t chef_server_memory(const struct chef_server *s)
+{
+    return eio_memory(sio_eio(s->sio)) + sio_memory(s->sio);
 }
 
 void chef_server_free(struct chef_server *s)

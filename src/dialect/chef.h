@@ -23,7 +23,8 @@ struct chef_server *chef_server_new(const struct dialects_config *cfg);
 void chef_server_routes(struct chef_server *s, struct router *r);
 // Sends all clients away, so that they come back by themselves, and takes no new ones.
 void chef_server_drain(struct chef_server *s);
-void chef_server_free(struct chef_server *s); // drained, and a turn later; accepts NULL
+size_t chef_server_memory(const struct chef_server *s); // of their transports and namespaces
+void chef_server_free(struct chef_server *s);           // drained, and a turn later; accepts NULL
 
 // ---- Inside the dialect.
 

@@ -34,6 +34,11 @@ void dialects_drain(struct dialects *d)
     chef_server_drain(d->chef);
 }
 
+size_t dialects_memory(const struct dialects *d)
+{
+    return chef_server_memory(d->chef);
+}
+
 void dialects_free(struct dialects *d)
 {
     if (d) {

@@ -350,6 +350,7 @@ static void on_count(struct timer *t)
     metrics_set(w->metrics, METRIC_MEMORY_BUFFERS, (int64_t)http.connections.buffers);
     metrics_set(w->metrics, METRIC_MEMORY_HTTP, (int64_t)http.http);
     metrics_set(w->metrics, METRIC_MEMORY_WEBSOCKETS, (int64_t)http.websockets);
+    metrics_set(w->metrics, METRIC_MEMORY_SOCKETIO, (int64_t)dialects_memory(w->dialects));
     loop_timer_after(w->loop, t, COUNT_MS);
 }
 
@@ -364,6 +365,11 @@ static void take_connection(struct accept_target *t, const struct accepted *a)
         return;
     }
     httpd_accept(w->httpd, a);
+}
+
+static struct net_blocks exempt(const struct config *c)
+{
+    return (struct net_blocks){.items = c->limits_exempt.items, .count = c->limits_exempt.count};
 }
 
 static struct net_blocks trusted_proxies(const struct config *c)
@@ -448,6 +454,7 @@ struct worker *worker_new(const struct worker_config *cfg)
                                                          .loop = w->loop,
                                                          .metrics = w->metrics,
                                                          .worker = cfg->index,
+                                                         .exempt = exempt(cfg->config),
                                                          .enabled = cfg->config->websocket_enabled},
                                w->router);
     ingest_routes(w->router, &w->hub);
