@@ -141,6 +141,30 @@ static void sizes(void **state)
     mem_free(much);
 }
 
+// More than a second's worth is told apart, so that its user can refuse it; nothing is lost.
+static void too_much_by_websocket(void **state)
+{
+    enum { MESSAGES = 2 * LIMIT_MESSAGES_PER_SECOND };
+    static const uint8_t mask[4] = {0};
+    struct buf b;
+    size_t limited = 0;
+    int fd = open_ws(*state);
+    buf_init(&b, 16 * MESSAGES);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        ws_put_frame(&b, WS_OP_TEXT, STR("4x"), mask);
+    }
+    rig_say_bytes(fd, buf_str(&b));
+    for (size_t i = 0; i < MESSAGES; i++) {
+        struct rig_frame f = rig_frame_read(fd);
+        limited += strcmp(f.payload, "4limited") == 0;
+        assert_true(limited || strcmp(f.payload, "4x") == 0);
+        mem_free(f.payload);
+    }
+    assert_true(limited > 0);
+    buf_fini(&b);
+    close(fd);
+}
+
 static void binary_by_polling_with_b64(void **state)
 {
     struct server *s = *state;
@@ -346,6 +370,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(messages_by_websocket, start, stop),
         cmocka_unit_test_setup_teardown(frames_that_end_it, start, stop),
         cmocka_unit_test_setup_teardown(sizes, start, stop),
+        cmocka_unit_test_setup_teardown(too_much_by_websocket, start, stop),
         cmocka_unit_test_setup_teardown(binary_by_polling_with_b64, start, stop),
         cmocka_unit_test_setup_teardown(upgrades, start, stop),
         cmocka_unit_test_setup_teardown(upgrades_without_probe, start, stop),
