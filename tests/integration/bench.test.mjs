@@ -91,6 +91,24 @@ test('every mode against the hub', async (t) => {
     assert.equal(result.latency_ms, null);
   });
 
+  await t.test('every kind of subscriber', async () => {
+    const host = hub.url.replace(/^http:/, '');
+    for (const url of [`sse+http:${host}/api/events?%q`, `poll+http:${host}/api/poll?%q`, `socketio+ws:${host}/socket.io/`,
+      `socketio+http:${host}/socket.io/`]) {
+      const result = await bench(['--subscribe', url, '--publish', hub.url, '--clients', '6', '--mode', 'rate', '--rate', '40', '--topics', '3',
+        '--topics-per-client', '2', '--topics-extra', '2', ...SHORT]);
+      assertWhole(result, 6);
+      assert.ok(result.deliveries > 0, url);
+    }
+    const words = ['--subscribe', ws, '--publish', hub.url, '--clients', '6', '--mode', 'rate', '--rate', '40', '--size', '2000', '--words', ...SHORT];
+    const plain = await bench(words);
+    for (const inflate of [[], ['--inflate', '2']]) {
+      const compressed = await bench([...words, '--deflate', ...inflate]);
+      assertWhole(compressed, 6);
+      assert.ok(compressed.bytes_per_delivery < plain.bytes_per_delivery);
+    }
+  });
+
   await t.test('slow ones that read on', async () => {
     const result = await bench(['--subscribe', ws, '--publish', hub.url, '--clients', '10', '--slow', '3', '--slow-resume', '--mode', 'rate',
       '--rate', '200', '--burst', '20', '--size', '4000', '--topics', '4', '--topics-per-client', '2', ...SHORT]);
