@@ -22,10 +22,10 @@ async function back(client) {
   return client.connects.next({ what: 'connect' });
 }
 
-async function lost(hub, client) {
+async function lost(hub, client, others = 0) {
   client.cut();
   await client.ends.next();
-  await until(async () => (await hub.get('/health')).json.websocket.connected_clients === 0, 'the hub knows');
+  await until(async () => (await hub.get('/health')).json.websocket.connected_clients === others, 'the hub knows');
 }
 
 for (const transports of [['websocket'], ['polling'], ['polling', 'websocket']]) {
@@ -100,6 +100,34 @@ for (const end of ['kill9', 'terminate']) {
     assert.equal((await back(silent)).recovered, true);
   });
 }
+
+test('what was taken away meanwhile is told, with where things stand', async (t) => {
+  const hub = await startHub({ t, config: { store: { job_log_mb: 1 } } });
+  const client = await patient(t, hub);
+  const other = await patient(t, hub); // joins only after what is taken away
+  await client.ask('subscribe:job', 'a');
+  await line(hub, 'a', 'first');
+  await client.on('job:log');
+  await lost(hub, client, 1);
+  for (let i = 0; i < 40; i++) {
+    const many = Array.from({ length: 60 }, (_, n) => ({ message: `${i}.${n} ${'x'.repeat(1000)}` }));
+    await post(hub, '/api/jobs/a/log', { lines: many });
+  }
+  await until(async () => (await hub.get('/api/jobs/a/log?limit=1')).json.first > 1, 'the oldest lines go');
+  await other.ask('subscribe:job', 'a');
+  await lost(hub, other);
+  client.heard.position = client.heard.items.length;
+  assert.equal((await back(client)).recovered, true);
+  const [, { gap, level, jobId }] = await client.heard.next();
+  assert.deepEqual([gap.topic, gap.reason, level, jobId], ['job:a', 'quota', 'warning', 'a']);
+  assert.equal((await client.heard.next())[1].snapshot, true);
+  await client.on('job:progress'); // the end of the snapshot
+  other.heard.position = other.heard.items.length;
+  assert.equal((await back(other)).recovered, true);
+  await line(hub, 'a', 'last');
+  assert.equal((await other.heard.next())[1].message, 'last'); // nothing is missing for that one
+  assert.equal((await client.heard.next())[1].message, 'last');
+});
 
 test('who left by itself begins anew', async (t) => {
   const hub = await startHub({ t });
