@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Compressed twins of variants whose frames are a WebSocket's: the same events to clients that
-// agreed to compression, compressed once for all of a class. A worker has one set of them.
+// agreed to compression, compressed once for all of a class. Those of WS_CLASS_LINKED have streams
+// (hub/streams.h), unless they are of a family. A worker has one set of them.
 #ifndef CLAIRON_DIALECT_TWINS_H
 #define CLAIRON_DIALECT_TWINS_H
 

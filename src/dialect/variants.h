@@ -14,9 +14,9 @@ enum variant {
     VARIANT_POLL,
     VARIANT_CHEF, // and one for each set of looks
     VARIANT_CHEF_LAST = VARIANT_CHEF + 7,
-    VARIANTS_MAX = 16,
+    VARIANTS_MAX = 16, // twins follow
     // Behind the twins: one that has none.
-    VARIANT_CHEF_POLLING = 48,
+    VARIANT_CHEF_POLLING = 56,
     VARIANT_CHEF_POLLING_LAST = VARIANT_CHEF_POLLING + 7,
 };
 

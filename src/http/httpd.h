@@ -26,6 +26,7 @@ struct visitors;
 // permessage-deflate, with clients that offer it.
 struct ws_compression {
     bool on;
+    bool shared;            // who lets us is put on streams, for which see hub/streams.h
     size_t threshold_bytes; // shorter messages are not compressed
 };
 

@@ -328,7 +328,9 @@ static void send_message(struct ws *ws, enum ws_opcode op, struct str payload)
     if (ws->state != WS_STATE_OPEN) {
         return;
     }
-    if (ws->class != WS_CLASS_PLAIN && payload.len >= all_of(ws)->compressor.threshold_bytes) {
+    // What is not of its stream would get in the way of a linked one.
+    bool compressed = ws->class == WS_CLASS_NARROW || ws->class == WS_CLASS_WIDE;
+    if (compressed && payload.len >= all_of(ws)->compressor.threshold_bytes) {
         send_compressed(ws, op, payload);
         return;
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // permessage-deflate of WebSockets (RFC 7692): what is agreed, and messages in.
 //
-// Neither side may refer to earlier messages. That may be asked of every client, whatever it offers
+// Clients may not refer to earlier messages. That may be asked of every client, whatever it offers
 // (RFC 7692 7.1.1.2), and so one inflater serves all connections and none holds a window while it
-// waits.
+// waits. Nor do we, but on a stream that many share.
 #include "base/err.h"
 #include "base/utf8.h"
 #include "http/internal.h"
@@ -12,9 +12,11 @@
 
 bool ws_deflate_agree(const struct http_request *req, struct ws_deflate *ret)
 {
-    static const struct ws_deflate_config config = {.server_bits = WS_WIDE_BITS,
-                                                    .client_bits = WS_DEFLATE_BITS_MAX};
-    return req->httpd->cfg.compression.on && ws_deflate_accept(&req->head->head, &config, ret);
+    const struct ws_compression *c = &req->httpd->cfg.compression;
+    struct ws_deflate_config config = {.server_takeover = c->shared,
+                                       .server_bits = c->shared ? WS_STREAM_BITS : WS_WIDE_BITS,
+                                       .client_bits = WS_DEFLATE_BITS_MAX};
+    return c->on && ws_deflate_accept(&req->head->head, &config, ret);
 }
 
 enum ws_class ws_offered_class(const struct http_request *req)

@@ -25,6 +25,7 @@ struct fanout *fanout_new(struct realm *realm, struct ask *ask)
     pool_init(&f->sessions, sizeof(struct session), NULL);
     topics_init(&f->topics, &realm->key);
     window_init(&f->window, realm->epoch);
+    streams_init(&f->streams);
     encoded_init(&f->encoded);
     buf_init(&f->gathered, SIZE_MAX);
     list_init(&f->runnable);
@@ -52,6 +53,7 @@ static void drop_done(struct fanout *f)
 {
     struct window *w = &f->window;
     while (!window_is_empty(w) && f->served >= f->done_at[w->first % WINDOW_EVENTS]) {
+        streams_drop_oldest(&f->streams, w);
         window_drop(w);
     }
 }
@@ -63,6 +65,9 @@ static void free_slots(struct fanout *f)
     mem_free(f->by_slot);
     mem_free(f->variant_of);
     mem_free(f->queue);
+    mem_free(f->places);
+    streams_fini(&f->streams);
+    f->places = NULL;
     f->live = NULL;
     f->by_slot = NULL;
     f->variant_of = NULL;
@@ -85,6 +90,7 @@ void fanout_free(struct fanout *f)
     pages_forget(f);
     pool_fini(&f->sessions);
     topics_fini(&f->topics);
+    streams_fini(&f->streams);
     window_fini(&f->window);
     encoded_fini(&f->encoded);
     buf_fini(&f->gathered);
@@ -118,11 +124,24 @@ static int grow_slots(struct fanout *f)
     f->by_slot = by_slot ? by_slot : f->by_slot;
     uint8_t *variant_of = mem_try_realloc(f->variant_of, cap * sizeof(*variant_of));
     f->variant_of = variant_of ? variant_of : f->variant_of;
-    if (!live || !by_slot || !variant_of || cap >= SLOT_NONE || grow_queue(f, cap) != 0) {
+    struct stream_slot *places =
+        f->places ? mem_try_realloc(f->places, cap * sizeof(*places)) : NULL;
+    bool placed = places || !f->places;
+    f->places = places ? places : f->places;
+    if (!live || !by_slot || !variant_of || !placed || cap >= SLOT_NONE ||
+        grow_queue(f, cap) != 0) {
         return -E_NO_MEMORY; // those that grew are used next time
     }
     f->slots_cap = (uint32_t)cap;
     return 0;
+}
+
+int fanout_take_places(struct fanout *f)
+{
+    if (!f->places) {
+        f->places = mem_try_alloc(f->slots_cap * sizeof(*f->places));
+    }
+    return f->places ? 0 : -E_NO_MEMORY;
 }
 
 int fanout_take_slot(struct fanout *f, struct session *s)
@@ -139,6 +158,9 @@ int fanout_take_slot(struct fanout *f, struct session *s)
     f->live[s->slot] = (struct live){.port = LIVE_NOT};
     f->by_slot[s->slot] = s;
     f->variant_of[s->slot] = 0;
+    if (f->places) {
+        f->places[s->slot] = (struct stream_slot){0};
+    }
     f->stats.sessions++;
     return 0;
 }
@@ -278,6 +300,16 @@ static uint32_t take_queued(struct fanout *f)
     return slot;
 }
 
+static void serve_linked(struct fanout *f, uint32_t slot, const struct window_want *want)
+{
+    struct rcbuf *run = streams_run(&f->streams, &f->window, want, &f->places[slot]);
+    if (!run || rcbuf_str(run).len > 0) {
+        want->variant->send((void *)f->live[slot].port, run);
+        f->stats.runs++;
+    }
+    f->stats.deliveries += (unsigned)__builtin_popcountll(want->mask);
+}
+
 static void serve(struct fanout *f, unsigned sends_max)
 {
     struct share share = {0};
@@ -293,6 +325,10 @@ static void serve(struct fanout *f, unsigned sends_max)
         }
         if (want.mask == 0) {
             continue; // it fell behind meanwhile
+        }
+        if (want.variant->linked && f->places) {
+            serve_linked(f, slot, &want);
+            continue;
         }
         if (sink_variant_is_mixed(want.variant)) {
             find_looks(f, f->by_slot[slot], &want);

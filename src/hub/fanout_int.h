@@ -10,6 +10,7 @@
 #include "hub/encoded.h"
 #include "hub/fanout.h"
 #include "hub/session.h"
+#include "hub/streams.h"
 #include "hub/topics.h"
 #include "hub/window.h"
 
@@ -74,7 +75,8 @@ struct fanout {
     struct live *live;
     struct session **by_slot; // NULL: free
     uint8_t *variant_of;
-    uint32_t *queue; // a ring of the slots to be served, each at most once
+    struct stream_slot *places; // NULL: no session is on a stream
+    uint32_t *queue;            // a ring of the slots to be served, each at most once
     uint32_t slots_cap, slots_top, free_slot;
     uint32_t queue_at, queued;
     uint32_t lap_left;               // of the queue, in the lap under way
@@ -82,6 +84,7 @@ struct fanout {
     uint64_t done_at[WINDOW_EVENTS]; // by bit: `served` when nobody is to have the event any more
     const struct sink_variant *variants[SINK_VARIANTS_MAX]; // by number
     struct window window;
+    struct streams streams;
     // For sessions that read on by themselves.
     struct list runnable;
     struct encoded encoded;
@@ -99,6 +102,8 @@ struct fanout {
 #define SLOT_NONE UINT32_MAX
 int fanout_take_slot(struct fanout *f, struct session *s) MUST_CHECK; // sets s->slot
 void fanout_give_slot(struct fanout *f, struct session *s);           // it is behind
+// Its variant has streams, of which it may have those of that topic from now on.
+int fanout_take_places(struct fanout *f) MUST_CHECK;
 // What a live session was given up to.
 uint64_t fanout_position_of(const struct fanout *f, uint32_t slot);
 

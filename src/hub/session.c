@@ -30,6 +30,9 @@ void session_stop(struct session *s)
         s->position = fanout_position_of(s->fanout, s->slot);
         live->mask = 0;
         live->port |= LIVE_NOT;
+        if (s->fanout->places) { // what it reads by itself is of no stream
+            s->fanout->places[s->slot].at = (struct sink_place){0};
+        }
         s->fanout->stats.behind++;
     }
 }
@@ -109,6 +112,21 @@ bool session_on_event_topic(struct session *s, const struct event *e)
     return false;
 }
 
+// The stream of the topic that most are on is the one to share.
+static void set_home(struct session *s)
+{
+    const struct sub *subs = session_subs(s);
+    const struct topic *home = NULL;
+    for (unsigned i = 0; i < s->subs_count; i++) {
+        home = !home || subs[i].topic->count >= home->count ? subs[i].topic : home;
+    }
+    struct stream_slot *slot = &s->fanout->places[s->slot];
+    uint64_t hash = home ? home->hash : 0;
+    if (slot->home != hash) {
+        *slot = (struct stream_slot){.home = hash};
+    }
+}
+
 // The variant follows from the topics: it is mixed when their looks differ.
 static void set_looks(struct session *s)
 {
@@ -119,6 +137,9 @@ static void set_looks(struct session *s)
         looks |= subs[i].looks;
     }
     s->fanout->variant_of[s->slot] = (uint8_t)sink_variant_of(variant, looks)->number;
+    if (variant->linked && s->fanout->places) {
+        set_home(s);
+    }
 }
 
 static int set_room(struct session *s, unsigned cap)
@@ -314,6 +335,11 @@ struct session *session_new(struct fanout *f, struct principal *p,
     s->position = f->position;
     list_init(&s->run);
     if (fanout_take_slot(f, s) != 0) {
+        pool_free(&f->sessions, s);
+        return NULL;
+    }
+    if (variant->linked && fanout_take_places(f) != 0) {
+        fanout_give_slot(f, s);
         pool_free(&f->sessions, s);
         return NULL;
     }

@@ -36,6 +36,23 @@ struct sink_family {
     const struct sink_variant *variants[1 << SINK_LOOKS]; // by set of looks
 };
 
+// Streams: frames that refer to those before them in a run, for sinks that were given all of the
+// run so far. What begins a run is for everyone.
+struct sink_place {
+    uint64_t run;  // of one stream only; 0: on none
+    uint32_t next; // in it
+};
+
+struct sink_linked {
+    void *(*open)(const struct sink_variant *variant); // a stream; NULL without memory
+    void (*close)(void *stream);
+    // Appends the event's frames, as sink_variant.put does. *from: who may be given them: next 0
+    // everyone, run 0 everyone and nobody's place changes. *to: where they are then.
+    void (*put)(void *stream, struct buf *out, const struct event *e,
+                const struct sink_encoding *how, struct sink_place *from, struct sink_place *to);
+    const struct sink_variant *plain; // its frames refer to nothing, and nothing refers to them
+};
+
 // A family of clients: how events look to them, whose sinks share the bytes, and how they are told.
 // Lives as long as its sessions.
 struct sink_variant {
@@ -51,6 +68,9 @@ struct sink_variant {
     const struct sink_ops *ops;       // what else is told; one for a family
     const struct sink_family *family; // NULL: events look the same by whatever topic they come
     unsigned looks;                   // its set of looks in the family
+    // NULL: no stream. Else `put` makes frames that refer to nothing, but those of a stream may not
+    // come behind them in a run. Without a family.
+    const struct sink_linked *linked;
 };
 
 // The variant for an event with that set of looks.

@@ -103,7 +103,7 @@ const struct event *window_event(const struct window *w, unsigned bit)
 
 // --- runs ---
 
-static struct rcbuf *encode(struct window *w, const struct sink_variant *variant, unsigned at)
+struct rcbuf *window_frames(struct window *w, const struct sink_variant *variant, unsigned at)
 {
     struct window_frames *f = &w->frames[variant->number];
     if (f->encoded >> at & 1) {
@@ -141,7 +141,7 @@ static struct rcbuf *gather(struct window *w, uint64_t first, const struct windo
     struct rcbuf *frames = NULL;
     for (uint64_t left = want->mask; left; left &= left - 1) {
         unsigned bit = (unsigned)__builtin_ctzll(left);
-        frames = encode(w, variant_at(want, bit), place(first + bit));
+        frames = window_frames(w, variant_at(want, bit), place(first + bit));
         if (!frames) {
             return NULL;
         }
@@ -154,7 +154,7 @@ static struct rcbuf *gather(struct window *w, uint64_t first, const struct windo
     struct rcbuf *run = rcbuf_try_alloc(len, &p);
     for (uint64_t left = want->mask; run && left; left &= left - 1) {
         unsigned bit = (unsigned)__builtin_ctzll(left);
-        struct str one = rcbuf_str(encode(w, variant_at(want, bit), place(first + bit)));
+        struct str one = rcbuf_str(window_frames(w, variant_at(want, bit), place(first + bit)));
         memcpy(p, one.p, one.len);
         p += one.len;
     }

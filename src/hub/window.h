@@ -68,6 +68,9 @@ void window_drop(struct window *w);
 const struct event *window_oldest(const struct window *w, uint64_t mask);
 // The event of that bit.
 const struct event *window_event(const struct window *w, unsigned bit);
+// The frames of the event of that bit, for one variant; borrowed until it leaves. NULL without
+// memory.
+struct rcbuf *window_frames(struct window *w, const struct sink_variant *variant, unsigned bit);
 // Borrowed until the next one is asked for or an event leaves. Empty when the variant shows none of
 // these events; NULL without memory.
 struct rcbuf *window_run(struct window *w, const struct window_want *want);

@@ -41,7 +41,7 @@ struct config {
     config_uint auth_leeway_s;
     struct config_list auth_default_subscribe, auth_default_publish;
     struct str tls_certificate_file, tls_key_file;
-    config_bool websocket_enabled, websocket_compression;
+    config_bool websocket_enabled, websocket_compression, websocket_compression_shared;
     config_bool auth_allow_remote_without_auth, server_proxy_protocol;
     struct limits limits;      // section limits: one key per row of def/limits.def that can be set
     struct config_text *texts; // what the spans point into

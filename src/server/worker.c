@@ -381,6 +381,7 @@ static struct net_blocks trusted_proxies(const struct config *c)
 static struct ws_compression compression(const struct config *c)
 {
     return (struct ws_compression){.on = c->websocket_compression,
+                                   .shared = c->websocket_compression_shared,
                                    .threshold_bytes = c->websocket_compression_threshold};
 }
 

@@ -13,6 +13,9 @@ static const struct ws_deflate_shape shapes[WS_CLASSES] = {
 
 enum ws_class ws_class_of(const struct ws_deflate *agreed)
 {
+    if (agreed->server_takeover && agreed->server_bits >= WS_STREAM_BITS) {
+        return WS_CLASS_LINKED;
+    }
     return agreed->server_bits >= WS_WIDE_BITS ? WS_CLASS_WIDE : WS_CLASS_NARROW;
 }
 
@@ -37,6 +40,7 @@ static bool compress(struct ws_compressor *c, enum ws_class class, struct str pa
     if (class == WS_CLASS_PLAIN || payload.len == 0 || payload.len < c->threshold_bytes) {
         return false;
     }
+    class = class == WS_CLASS_LINKED ? WS_CLASS_WIDE : class;
     if (!c->deflaters[class]) {
         c->deflaters[class] = ws_deflater_try_new(&shapes[class]);
     }
@@ -49,14 +53,19 @@ static bool compress(struct ws_compressor *c, enum ws_class class, struct str pa
            c->scratch.len < payload.len;
 }
 
+void ws_put_compressed(struct buf *out, enum ws_opcode op, struct str message)
+{
+    uint8_t head[WS_HEAD_MAX];
+    size_t len = ws_put_head(head, op, message.len, NULL);
+    head[0] |= WS_RSV1;
+    buf_put(out, str_make((const char *)head, len));
+    buf_put(out, message);
+}
+
 static void put_compressed(struct ws_compressor *c, enum ws_opcode op, size_t plain_bytes,
                            struct buf *out)
 {
-    uint8_t head[WS_HEAD_MAX];
-    size_t len = ws_put_head(head, op, c->scratch.len, NULL);
-    head[0] |= WS_RSV1;
-    buf_put(out, str_make((const char *)head, len));
-    buf_put(out, buf_str(&c->scratch));
+    ws_put_compressed(out, op, buf_str(&c->scratch));
     c->messages++;
     c->saved_bytes += plain_bytes - c->scratch.len;
 }

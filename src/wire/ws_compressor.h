@@ -18,10 +18,13 @@ enum ws_class {
     WS_CLASS_PLAIN,  // nothing compressed
     WS_CLASS_NARROW, // any window
     WS_CLASS_WIDE,   // one of WS_WIDE_BITS or more
-    WS_CLASSES,
+    WS_CLASS_LINKED, // one of WS_STREAM_BITS or more, which may hold earlier messages
 };
+#define WS_CLASSES 4
 
 #define WS_WIDE_BITS 12 // 4 KiB: what Python's websockets asks for, and most messages are shorter
+
+#define WS_STREAM_BITS 13
 
 enum ws_class ws_class_of(const struct ws_deflate *agreed);
 
@@ -37,6 +40,8 @@ void ws_compressor_fini(struct ws_compressor *c);
 // Appends one message as a whole frame.
 void ws_compressor_put(struct ws_compressor *c, enum ws_class class, enum ws_opcode op,
                        struct str payload, struct buf *out);
+// Appends the frame of a message that was compressed already.
+void ws_put_compressed(struct buf *out, enum ws_opcode op, struct str message);
 // Appends whole frames, unmasked and uncompressed, as the class has them.
 void ws_compressor_put_frames(struct ws_compressor *c, enum ws_class class, struct str frames,
                               struct buf *out);

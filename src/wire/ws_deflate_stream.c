@@ -2,7 +2,6 @@
 // One compressed stream for all subscribers of a topic.
 #include "wire/ws_deflate_stream.h"
 
-#include "base/assert.h"
 #include "base/mem.h"
 
 struct ws_deflate_stream {
@@ -56,21 +55,4 @@ int ws_deflate_stream_put(struct ws_deflate_stream *s, struct str plain, struct 
     *ret = (struct ws_stream_message){s->run, s->next};
     s->next = (s->next + 1) % WS_STREAM_RUN;
     return 0;
-}
-
-bool ws_stream_serves(const struct ws_stream_place *place, const struct ws_stream_message *m)
-{
-    ASSERT(m->run > 0);
-    return m->seq == 0 || (place->run == m->run && place->next == m->seq);
-}
-
-void ws_stream_sent(struct ws_stream_place *place, const struct ws_stream_message *m)
-{
-    ASSERT(ws_stream_serves(place, m));
-    *place = (struct ws_stream_place){m->run, m->seq + 1};
-}
-
-void ws_stream_left(struct ws_stream_place *place)
-{
-    *place = (struct ws_stream_place){0};
 }

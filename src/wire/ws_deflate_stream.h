@@ -6,7 +6,8 @@
 // Who is in step has in the window of their inflater what the stream has in its own: they got every
 // message of the run so far from this stream, and no other compressed message since the run began.
 // Uncompressed messages stay out of the window (RFC 7692 7.2.3.2), so they may go to anyone at any
-// time. The place of each connection says where it is; 16 bytes, no zlib. Not thread-safe.
+// time. A message may be sent to who is in step with it, and one that is fresh to everyone who has
+// a window of the stream's window_bits; to who agreed to no context, those alone. Not thread-safe.
 #ifndef CLAIRON_WIRE_WS_DEFLATE_STREAM_H
 #define CLAIRON_WIRE_WS_DEFLATE_STREAM_H
 
@@ -22,12 +23,6 @@ struct ws_stream_message {
     uint32_t seq; // in the run; 0 is fresh
 };
 
-// Where one connection is, on all streams together. All zero: on none.
-struct ws_stream_place {
-    uint64_t run; // 0: in step with none
-    uint32_t next;
-};
-
 // `runs` numbers the runs of all streams that a connection may be on; it begins at 0 and outlives
 // them.
 struct ws_deflate_stream *ws_deflate_stream_try_new(const struct ws_deflate_shape *shape,
@@ -39,13 +34,5 @@ int ws_deflate_stream_put(struct ws_deflate_stream *s, struct str plain, struct 
                           struct ws_stream_message *ret) MUST_CHECK;
 // The next message begins a run.
 void ws_deflate_stream_end_run(struct ws_deflate_stream *s);
-
-// May this connection be sent this message? If it agreed to no context takeover, only when the
-// message is fresh; and its server_bits must be the stream's window_bits or more.
-bool ws_stream_serves(const struct ws_stream_place *place, const struct ws_stream_message *m);
-// It was sent.
-void ws_stream_sent(struct ws_stream_place *place, const struct ws_stream_message *m);
-// Any other compressed message was sent, from elsewhere.
-void ws_stream_left(struct ws_stream_place *place);
 
 #endif

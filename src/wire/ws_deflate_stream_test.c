@@ -19,6 +19,29 @@
 enum { TOPICS = 4, CLIENTS = 24, STEPS = 6000, TEXT_MAX = 40000, LAG_MAX = 50 };
 enum rule { SOUND, LEAVING_FORGOTTEN, STREAM_FORGOTTEN, SEQ_FORGOTTEN, RULES };
 
+// Where one connection is, on all streams together. All zero: on none.
+struct place {
+    uint64_t run; // 0: in step with none
+    uint32_t next;
+};
+
+static bool serves(const struct place *place, const struct ws_stream_message *m)
+{
+    return m->seq == 0 || (place->run == m->run && place->next == m->seq);
+}
+
+static void sent(struct place *place, const struct ws_stream_message *m)
+{
+    assert_true(serves(place, m));
+    *place = (struct place){m->run, m->seq + 1};
+}
+
+// Any other compressed message was sent, from elsewhere.
+static void left(struct place *place)
+{
+    *place = (struct place){0};
+}
+
 static const struct ws_deflate_shape shape = {1, 12, 5};
 
 struct message {
@@ -30,7 +53,7 @@ struct message {
 struct client {
     bool here, takeover, on[TOPICS];
     z_stream z;
-    struct ws_stream_place place;
+    struct place place;
     unsigned lag[LAG_MAX]; // numbers of messages to come, while it takes none
     unsigned lagging;
     bool stuck;
@@ -58,13 +81,13 @@ static bool may_share(struct model *m, struct client *c, const struct message *x
     if (!x->streamed || (!c->takeover && x->at.seq > 0)) {
         return false;
     }
-    struct ws_stream_place place = c->place;
+    struct place place = c->place;
     if (m->rule == STREAM_FORGOTTEN) {
         place.run = x->at.run;
     } else if (m->rule == SEQ_FORGOTTEN) {
         place.next = x->at.seq;
     }
-    return ws_stream_serves(&place, &x->at);
+    return serves(&place, &x->at);
 }
 
 // What the client reads from one compressed payload.
@@ -97,14 +120,14 @@ static void deliver(struct model *m, struct client *c, const struct message *x)
 {
     struct str plain = buf_str(&x->plain);
     if (may_share(m, c, x) && !chance(m, 20)) {
-        c->place = (struct ws_stream_place){x->at.run, x->at.seq};
-        ws_stream_sent(&c->place, &x->at);
+        c->place = (struct place){x->at.run, x->at.seq};
+        sent(&c->place, &x->at);
         m->shared++;
         m->in_run += x->at.seq > 0;
         inflate_payload(m, c, &x->stream, plain);
     } else if (chance(m, 2)) {
         if (m->rule != LEAVING_FORGOTTEN) {
-            ws_stream_left(&c->place);
+            left(&c->place);
         }
         m->fresh++;
         inflate_payload(m, c, &x->fresh, plain);
@@ -304,7 +327,7 @@ static void test_runs(void **state)
     uint64_t runs = 0;
     struct ws_deflate_stream *a = ws_deflate_stream_try_new(&shape, &runs);
     struct ws_deflate_stream *b = ws_deflate_stream_try_new(&shape, &runs);
-    struct ws_stream_place place = {0};
+    struct place place = {0};
     struct ws_stream_message m, n;
     struct buf out;
     assert_true(a && b);
@@ -313,20 +336,20 @@ static void test_runs(void **state)
         assert_int_equal(ws_deflate_stream_put(a, STR("hello hello"), &out, &m), 0);
         assert_int_equal(m.seq, i % WS_STREAM_RUN);
         assert_int_equal(m.run, 1 + i / WS_STREAM_RUN);
-        assert_int_equal(ws_stream_serves(&place, &m), i >= WS_STREAM_RUN || i == 0);
-        if (ws_stream_serves(&place, &m) && i != 0) { // joins at the second run
-            ws_stream_sent(&place, &m);
+        assert_int_equal(serves(&place, &m), i >= WS_STREAM_RUN || i == 0);
+        if (serves(&place, &m) && i != 0) { // joins at the second run
+            sent(&place, &m);
         }
     }
     assert_int_equal(ws_deflate_stream_put(b, STR("x"), &out, &n), 0);
-    assert_true(n.run == 4 && n.seq == 0 && ws_stream_serves(&place, &n));
+    assert_true(n.run == 4 && n.seq == 0 && serves(&place, &n));
     assert_int_equal(ws_deflate_stream_put(a, STR("x"), &out, &m), 0);
-    ws_stream_sent(&place, &m);
+    sent(&place, &m);
     assert_int_equal(ws_deflate_stream_put(a, STR("x"), &out, &m), 0);
     assert_int_equal(ws_deflate_stream_put(b, STR("x"), &out, &n), 0);
-    assert_true(ws_stream_serves(&place, &m) && !ws_stream_serves(&place, &n));
-    ws_stream_left(&place);
-    assert_false(ws_stream_serves(&place, &m));
+    assert_true(serves(&place, &m) && !serves(&place, &n));
+    left(&place);
+    assert_false(serves(&place, &m));
     ws_deflate_stream_end_run(a);
     assert_int_equal(ws_deflate_stream_put(a, STR(""), &out, &m), 0);
     assert_true(m.seq == 0 && m.run == 6);

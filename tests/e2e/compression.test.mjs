@@ -7,8 +7,12 @@ import { startHub } from '../lib/index.mjs';
 
 const COUNT = 200;
 
-test('a page reads and writes compressed messages', async (t) => {
-  const hub = await startHub({ t, config: { websocket: { compression_threshold: 64 } } });
+for (const shared of [false, true]) {
+  test(`a page reads and writes compressed messages, ${shared ? 'of a shared stream' : 'each alone'}`, (t) => readAndWrite(t, shared));
+}
+
+async function readAndWrite(t, shared) {
+  const hub = await startHub({ t, config: { websocket: { compression_threshold: 64, compression_shared: shared } } });
   const page = await openPage(await launchBrowser(t), hub.url);
   const extensions = await page.evaluate(() => new Promise((resolve, reject) => {
     const seen = [];
@@ -38,4 +42,4 @@ test('a page reads and writes compressed messages', async (t) => {
   const refs = await page.evaluate(() => window.seen.filter(({ type }) => type === 'pong').map(({ ref }) => ref));
   assert.deepEqual(refs, Array.from({ length: COUNT / 20 }, (_, i) => text(i * 20).slice(0, 200)));
   assert.deepEqual(page.problems, []);
-});
+}

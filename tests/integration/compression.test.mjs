@@ -12,6 +12,7 @@ import { until, within } from '../lib/wait.mjs';
 
 const NONE = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover';
 const LOW = { websocket: { compression_threshold: 100 } };
+const SHARED = { websocket: { compression_threshold: 100, compression_shared: true } };
 const offering = { perMessageDeflate: true };
 const event = (i, size = 600) => ({ topic: 'tickets', type: 'X', data: { i, text: `number ${i}, `.repeat(size / 10) } });
 
@@ -118,8 +119,13 @@ test('flat sockets', async (t) => {
   closeRaws();
 });
 
-test('late comers and slow ones', async (t) => {
-  const hub = await startHub({ t, config: LOW });
+for (const [mode, config] of Object.entries({ alone: LOW, shared: SHARED })) {
+  test(`late comers and slow ones, ${mode}`, (t) => lateAndSlow(t, config));
+  test(`ws of npm, both ways, ${mode}`, (t) => npm(t, config));
+}
+
+async function lateAndSlow(t, config) {
+  const hub = await startHub({ t, config });
   const slow = await hub.ws('/ws', offering);
   await slow.subscribe('tickets');
   const since = (await slow.drain(), slow.messages.find((message) => message.type === 'caught_up').cursor);
@@ -139,7 +145,7 @@ test('late comers and slow ones', async (t) => {
     assert.deepEqual(seen.map((message) => message.data.i), Array.from({ length: COUNT }, (_, i) => i));
     assert.ok(seen.every((message) => message.data.text === noise(message.data.i)));
   }
-});
+}
 
 test('an idle connection holds no more than a plain one', async (t) => {
   const hub = await startHub({ t, config: { ...LOW, server: { workers: 1 } } });
@@ -171,8 +177,8 @@ test('an idle connection holds no more than a plain one', async (t) => {
   assert.ok(compressed - plain <= 64 * 100, `${compressed} bytes, plain ${plain}`);
 });
 
-test('ws of npm, both ways', async (t) => {
-  const hub = await startHub({ t, config: LOW });
+async function npm(t, config) {
+  const hub = await startHub({ t, config });
   const options = [true, { serverNoContextTakeover: true }, { clientNoContextTakeover: true }, { serverMaxWindowBits: 9 },
     { clientMaxWindowBits: 9 }, { threshold: 0 }].map((perMessageDeflate) => ({ perMessageDeflate }));
   for (const option of options) {
@@ -187,6 +193,44 @@ test('ws of npm, both ways', async (t) => {
     }
     await ws.close();
   }
+}
+
+const progress = (i) => ({ topic: 'tickets', type: 'STEP', data: {
+  jobId: `build-${(i * 7919) % 100003}`, projectId: 'shop-frontend', phase: ['fetch', 'build', 'test'][i % 3], progress: (i * 13) % 101,
+  message: `module ${(i * 31337) % 9973} of 9973 compiled in ${(i * 104729) % 3571} ms`, worker: `runner-${(i * 17) % 29}`,
+  commit: ((i * 2654435761) >>> 0).toString(16) + ((i * 40503 * 65599) >>> 0).toString(16), at: new Date(1.7e12 + i * 1237).toISOString() } });
+
+test('a shared stream: one for all in step, and every message whole for everyone', async (t) => {
+  const hub = await startHub({ t, config: { websocket: { compression_shared: true }, server: { workers: 1 } } });
+  const raw = await rawClient(hub, 'permessage-deflate; client_max_window_bits');
+  assert.equal(raw.agreed, 'permessage-deflate; client_no_context_takeover');
+  closeRaws();
+  const sockets = [];
+  const COUNT = 330;
+  const before = await metric(hub, 'clairon_ws_compressed_total');
+  for (let i = 0; i < COUNT; i++) {
+    if (i % 50 === 0) {
+      // In the middle of runs, too; those with narrow windows or without a context are never on the stream.
+      const some = [offering, {}, { perMessageDeflate: { serverMaxWindowBits: 9 } }, { perMessageDeflate: { serverNoContextTakeover: true } }];
+      for (const options of some) {
+        const ws = await hub.ws('/ws', options);
+        await ws.subscribe('tickets');
+        sockets.push({ ws, from: i });
+      }
+    }
+    await hub.post('/api/v1/publish', progress(i));
+    await Promise.all(sockets.map(({ ws }) => ws.waitFor((message) => message.type === 'STEP')));
+  }
+  for (const { ws, from } of sockets) {
+    const seen = ws.messages.filter((message) => message.type === 'STEP').map((message) => message.data);
+    assert.deepEqual(seen, Array.from({ length: COUNT - from }, (_, i) => progress(from + i).data));
+  }
+  const plain = sockets[1].ws.socket._socket.bytesRead;
+  const wire = sockets[0].ws.socket._socket.bytesRead;
+  assert.ok(wire < 0.5 * plain, `${wire} of ${plain} bytes`);
+  await until(async () => await metric(hub, 'clairon_ws_compressed_total') - before >= COUNT, 'the count');
+  assert.equal(await metric(hub, 'clairon_ws_compressed_total') - before, COUNT);
+  t.diagnostic(`on the stream from the begin: ${(wire / plain).toFixed(3)} of the bytes`);
 });
 
 const PYTHON = `
@@ -209,10 +253,14 @@ async def main():
 asyncio.run(main())
 `;
 
-test("Debian's python3-websockets, also with smaller windows", async (t) => {
+for (const [mode, config] of Object.entries({ alone: LOW, shared: SHARED })) {
+  test(`Debian's python3-websockets, also with smaller windows, ${mode}`, (t) => python(t, config));
+}
+
+async function python(t, config) {
   const bin = ['/usr/bin/python3', 'python3'].find((name) => spawnSync(name, ['-c', 'import websockets']).status === 0);
   assert.ok(bin, 'python3-websockets is missing: scripts/install.sh test installs it');
-  const hub = await startHub({ t, config: LOW });
+  const hub = await startHub({ t, config });
   for (const [asked, got] of [[0, 15], [12, 12], [9, 9]]) {
     const child = new Child(bin, ['-c', PYTHON, `${hub.url.replace('http', 'ws')}/ws`, `${asked}`]);
     assert.deepEqual(JSON.parse(await child.out.next()), [['permessage-deflate', got]], child.err.items.join());
@@ -222,4 +270,4 @@ test("Debian's python3-websockets, also with smaller windows", async (t) => {
     }
     assert.deepEqual(await within(child.exit, 'python to end'), { code: 0, signal: null });
   }
-});
+}
