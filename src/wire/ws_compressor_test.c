@@ -65,7 +65,7 @@ static void every_client_of_a_class_reads_it(void **state)
             ws_compressor_put(&c, class, WS_OP_TEXT, buf_str(&plain), &frames);
             ws_compressor_put(&c, class, WS_OP_BINARY, buf_str(&plain), &frames);
             // zlib inflates with 8 bits, unlike it deflates.
-            unsigned bits = class == WS_CLASS_WIDE ? WS_WIDE_BITS : WS_DEFLATE_BITS_MIN;
+            unsigned bits = class >= WS_CLASS_WIDE ? WS_WIDE_BITS : WS_DEFLATE_BITS_MIN;
             read_frames(buf_str(&frames), bits, &text, &compressed);
             assert_int_equal(text.len, 2 * (sizes[i] + 1));
             if (sizes[i] > 0) {
@@ -185,7 +185,10 @@ static void classes_go_by_the_window(void **state)
     (void)state;
     for (unsigned bits = WS_DEFLATE_BITS_MIN; bits <= WS_DEFLATE_BITS_MAX; bits++) {
         struct ws_deflate d = {.server_bits = (uint8_t)bits};
-        assert_int_equal(ws_class_of(&d), bits < WS_WIDE_BITS ? WS_CLASS_NARROW : WS_CLASS_WIDE);
+        enum ws_class alone = bits < WS_WIDE_BITS ? WS_CLASS_NARROW : WS_CLASS_WIDE;
+        assert_int_equal(ws_class_of(&d), alone);
+        d.server_takeover = true;
+        assert_int_equal(ws_class_of(&d), bits < WS_STREAM_BITS ? alone : WS_CLASS_LINKED);
     }
 }
 
