@@ -331,7 +331,7 @@ static const struct sink_family on_websocket, by_polling;
     }
 
 _Static_assert(VARIANT_CHEF_LAST < VARIANTS_MAX, "it has twins");
-_Static_assert(VARIANT_CHEF_POLLING >= VARIANTS_MAX * WS_CLASSES, "it is none of theirs");
+_Static_assert(VARIANT_CHEF_POLLING_LAST < SINK_VARIANTS_MAX, "each has a number");
 
 static const struct sink_variant framed[1 << SINK_LOOKS] =
     VARIANTS(VARIANT_CHEF, chef_put_frames, on_websocket);
