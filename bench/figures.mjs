@@ -80,7 +80,7 @@ const CLIENTS = [
   },
   {
     text: 'memory of an idle connection that may compress, beyond that of one that may not',
-    of: overCase('idle-deflate', metrics.rss, 'each', 'plain'),
+    of: overCase('idle-deflate', metrics.rss, 'stream', 'plain'),
     most: 64,
     unit: 'bytes',
   },

@@ -24,6 +24,7 @@ const ONE_BY_ONE = { mode: 'serial', warmup: 1, duration: 2, spin: true };
 const EVENTS = { ...ONE_BY_ONE, event: true, size: 168, words: true };
 const COMPRESSED = { via: 'deflate', inflate: 20 };
 const EACH = { CLAIRON__WEBSOCKET__COMPRESSION_THRESHOLD: '64' };
+const STREAM = { ...EACH, CLAIRON__WEBSOCKET__COMPRESSION_SHARED: 'true' };
 
 const PREPARE_S = 0.7; // to start and end a hub and the generator
 const CONNECT_S = 0.00025;
@@ -167,6 +168,7 @@ function compressed(load, peer = {}) {
   return {
     plain: { ...load, of: OWN },
     each: { ...load, ...COMPRESSED, settings: EACH, of: OWN },
+    stream: { ...load, ...COMPRESSED, settings: STREAM, of: OWN },
     peer: { ...load, ...COMPRESSED, ...peer, of: DEFLATE },
   };
 }

@@ -175,7 +175,7 @@ test('other clients are judged beside plain WebSockets and beside hubs of their 
       entry(1, 'ws-deflate', { us_per_delivery: 24 }, 'peer')]),
     'deflate-bytes': scenario([entry(1, 'clairon-plain', { bytes_per_delivery: 400 }, 'plain'),
       entry(1, 'clairon-plain', { bytes_per_delivery: 140 }, 'stream')]),
-    'idle-deflate': scenario([entry(1, 'clairon-plain', { rss_per_client: 500 }, 'plain'), entry(1, 'clairon-plain', { rss_per_client: 580 }, 'each')]),
+    'idle-deflate': scenario([entry(1, 'clairon-plain', { rss_per_client: 500 }, 'plain'), entry(1, 'clairon-plain', { rss_per_client: 580 }, 'stream')]),
   } };
   const judged = (text) => {
     const { spread: found, met } = judge(figure(text), some, 'plain');
