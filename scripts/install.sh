@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 BUILD="python3 meson ninja-build gcc libc6-dev pkg-config libsqlite3-dev libssl-dev libyaml-dev
-       liburing-dev zlib1g-dev libseccomp-dev"
+       liburing-dev zlib1g-dev libseccomp-dev libcurl4-openssl-dev"
 TEST="libcmocka-dev openssl valgrind systemd clang clang-format clang-tidy cppcheck libclang-rt-14-dev chromium ca-certificates
       curl python3-websockets"
 

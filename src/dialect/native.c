@@ -267,6 +267,8 @@ static const struct wsession_ops ops = {
     .variant = &variant,
     .pong_cursor = true,
     .message = native_message,
+    .drained = native_drained,
+    .closed = native_closed,
     .free = native_free,
 };
 

@@ -16,9 +16,11 @@ void native_routes(struct router *r, struct hub_worker *hub);
 // There is one for each connection, mostly idle: kept small.
 struct native {
     struct wsession base;           // first
+    struct respond_call *streams;   // those calls
     struct native_waiting *waiting; // answers that wait for the end of brackets; NULL: none
     uint16_t brackets;              // asked for and not over
     uint16_t questions;             // about history, not yet answered
+    uint16_t calls;                 // to responders, not over
     bool channels;                  // sending to a channel joins it
 };
 
@@ -37,6 +39,18 @@ bool native_send_in_turn(struct native *n, const struct frames *f) MUST_CHECK;
 
 // Who is on a topic, or why that is not known.
 void native_tell_present(struct native *n, const struct sink_present *p);
+
+// native_respond.c: what is said on a channel that has a responder. False: refused.
+struct native_asked {
+    unsigned responder;
+    const struct wmessage *message;
+    struct str channel;
+    struct json_val data;
+};
+bool native_ask(struct native *n, const struct native_asked *a) MUST_CHECK;
+void native_stream_cancel(struct native *n, const struct wmessage *m);
+void native_drained(struct wsession *w);
+void native_closed(struct wsession *w);
 
 void native_message(struct wsession *w, const struct wmessage *m);
 

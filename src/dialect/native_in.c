@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What native clients say: commands, and messages to publish.
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -10,6 +11,7 @@
 #include "hub/intake.h"
 #include "hub/owner.h"
 #include "hub/presence.h"
+#include "hub/respond.h"
 #include "hub/topic.h"
 
 // Answers about history are large: so many at a time, and none for who does not read them.
@@ -419,6 +421,29 @@ static void join_channel(struct native *n, const struct wmessage *m, struct str 
     }
 }
 
+static int find_responder(const struct native *n, struct str channel, bool *ret_shown)
+{
+    struct responders *r = n->base.hub->responders;
+    return r ? r->find(r, channel, ret_shown) : -1;
+}
+
+// False: refused. The submit of the message has been checked by now.
+static bool ask_responder(struct native *n, const struct wmessage *m, unsigned responder,
+                          struct str channel)
+{
+    char topic[LIMIT_TOPIC_BYTES + 1];
+    int len = snprintf(topic, sizeof(topic), "channel:%.*s", STR_ARG(channel));
+    if (!principal_may(session_principal(n->base.session), RIGHT_PUBLISH,
+                       str_make(topic, (size_t)len))) {
+        refuse(n, m, -E_FORBIDDEN, NULL);
+        return false;
+    }
+    return native_ask(n, &(struct native_asked){.responder = responder,
+                                                .message = m,
+                                                .channel = channel,
+                                                .data = json_get(m->object, "data")});
+}
+
 static void publish(struct native *n, const struct wmessage *m, struct str channel)
 {
     struct json_val data = json_get(m->object, "data");
@@ -426,6 +451,8 @@ static void publish(struct native *n, const struct wmessage *m, struct str chann
         refuse(n, m, -E_UNKNOWN_TYPE, "That is no command, and a message to publish has `data`.");
         return;
     }
+    bool shown = true;
+    int responder = channel.p ? find_responder(n, channel, &shown) : -1;
     struct submit *s = new_submit(n, m);
     if (!s) {
         return;
@@ -445,10 +472,18 @@ static void publish(struct native *n, const struct wmessage *m, struct str chann
         submit_free(s);
         return;
     }
+    if (responder >= 0 && !ask_responder(n, m, (unsigned)responder, channel)) {
+        submit_free(s);
+        return;
+    }
     if (channel.p && n->channels) {
         join_channel(n, m, channel);
     }
-    hand_in(n, m, s);
+    if (shown) {
+        hand_in(n, m, s);
+    } else {
+        submit_free(s);
+    }
 }
 
 // --- all of them ---
@@ -457,10 +492,8 @@ static const struct {
     const char *type;
     void (*run)(struct native *n, const struct wmessage *m);
 } commands[] = {
-    {"subscribe", on_subscribe},
-    {"unsubscribe", on_unsubscribe},
-    {"history", on_history},
-    {"presence", on_presence},
+    {"subscribe", on_subscribe}, {"unsubscribe", on_unsubscribe},         {"history", on_history},
+    {"presence", on_presence},   {"stream_cancel", native_stream_cancel},
 };
 
 void native_message(struct wsession *w, const struct wmessage *m)

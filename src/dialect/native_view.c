@@ -3,6 +3,7 @@
 #include "dialect/native_view.h"
 
 #include "base/assert.h"
+#include "base/err.h"
 #include "def/limits.h"
 #include "wire/cursor.h"
 
@@ -77,6 +78,51 @@ void native_put_presence_change(struct buf *b, struct str topic, struct str user
     buf_put(b, joined ? STR("{\"type\":\"presence_join\"") : STR("{\"type\":\"presence_leave\""));
     flat_put_text(b, "topic", topic);
     flat_put_text(b, "user", user);
+    buf_putc(b, '}');
+}
+
+void native_put_question(struct buf *b, const struct native_question *q)
+{
+    buf_put(b, STR("{\"channel\":"));
+    buf_put_json(b, q->channel);
+    flat_put_raw(b, "ref", q->ref);
+    flat_put_text(b, "user_id", q->user_id);
+    flat_put_text(b, "connection_id", q->connection_id);
+    buf_put(b, STR(",\"data\":"));
+    json_put_minified(b, q->data);
+    buf_putc(b, '}');
+}
+
+static void put_stream(struct buf *b, const char *type, const struct native_stream *s)
+{
+    buf_putf(b, "{\"type\":\"%s\"", type);
+    flat_put_text(b, "channel", s->channel);
+    flat_put_raw(b, "ref", s->ref);
+}
+
+void native_put_stream(struct buf *b, const struct native_stream *s)
+{
+    put_stream(b, "stream", s);
+    flat_put_int(b, "seq", (int64_t)s->seq);
+    if (s->event.p) {
+        flat_put_text(b, "event", s->event);
+    }
+    flat_put_raw(b, "data", s->data);
+    buf_putc(b, '}');
+}
+
+void native_put_stream_end(struct buf *b, const struct native_stream *s)
+{
+    put_stream(b, "stream_end", s);
+    if (s->cancelled) {
+        buf_put(b, STR(",\"cancelled\":true"));
+    }
+    if (s->err) {
+        buf_put(b, STR(",\"error\":{\"code\":"));
+        buf_put_json(b, str_of(err_code(s->err)));
+        flat_put_text(b, "message", str_of(s->text[0] ? s->text : err_text(s->err)));
+        buf_putc(b, '}');
+    }
     buf_putc(b, '}');
 }
 

@@ -38,6 +38,24 @@ void native_put_unsubscribed(struct buf *b, const struct native_answer *a);
 void native_put_present(struct buf *b, const struct sink_present *p);
 void native_put_presence_change(struct buf *b, struct str topic, struct str user, bool joined);
 
+// What a responder is asked.
+struct native_question {
+    struct str channel, ref, user_id, connection_id; // ref (raw JSON), user_id: p = NULL: null
+    struct json_val data;
+};
+void native_put_question(struct buf *b, const struct native_question *q);
+// What it answers. `event`: the name of a server-sent event; p = NULL: none.
+struct native_stream {
+    struct str channel, ref; // ref: raw JSON; p = NULL: null
+    uint64_t seq;
+    struct str event, data; // data: JSON
+    int err;                // of the end
+    const char *text;
+    bool cancelled;
+};
+void native_put_stream(struct buf *b, const struct native_stream *s);
+void native_put_stream_end(struct buf *b, const struct native_stream *s);
+
 // The answer to a message of the client's that was taken.
 void native_put_published(struct buf *b, const struct submit *s, struct str ref);
 // `members`: what history_ask gave.

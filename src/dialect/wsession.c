@@ -48,6 +48,9 @@ static void on_closed(struct ws *ws, void *arg, int code)
     w->ws = NULL;
     w->session = NULL;
     session_free(s);
+    if (w->ops->closed) {
+        w->ops->closed(w);
+    }
     wsession_unref(w);
 }
 
@@ -64,6 +67,9 @@ static void on_drained(struct ws *ws, void *arg)
     struct wsession *w = arg;
     if (!w->held) {
         session_writable(w->session);
+    }
+    if (w->ops->drained) {
+        w->ops->drained(w);
     }
 }
 
@@ -259,7 +265,7 @@ void wsession_refuse(struct wsession *w, const struct wrefusal *r)
     send_with_ref(w, &b, r->ref);
 }
 
-static bool has_room(struct wsession *w)
+bool wsession_has_room(struct wsession *w)
 {
     if (!w->ws || !ws_is_open(w->ws)) {
         return false; // for good
@@ -282,7 +288,7 @@ void wsession_send_run(void *port, struct rcbuf *run)
 
 void wsession_make_room(struct wsession *w)
 {
-    if (w->session && !has_room(w)) {
+    if (w->session && !wsession_has_room(w)) {
         session_hold(w->session);
     }
 }
@@ -296,7 +302,7 @@ void wsession_hold(struct wsession *w)
 void wsession_release(struct wsession *w)
 {
     w->held = false;
-    if (w->session && has_room(w)) {
+    if (w->session && wsession_has_room(w)) {
         session_writable(w->session);
     }
 }

@@ -41,6 +41,10 @@ struct wsession_ops {
     bool pong_cursor;                   // a pong says where the session is
     // Anything but pings and new tokens.
     void (*message)(struct wsession *w, const struct wmessage *m);
+    // May be NULL. The socket has taken all that it was given, after wsession_has_room said no.
+    void (*drained)(struct wsession *w);
+    // May be NULL. `ws` and `session` are gone.
+    void (*closed)(struct wsession *w);
     void (*free)(struct wsession *w);
 };
 
@@ -82,6 +86,8 @@ void wsession_refuse(struct wsession *w, const struct wrefusal *r);
 
 // For sink_variant.send.
 void wsession_send_run(void *port, struct rcbuf *run);
+// Does the socket keep up? If not, and it is open, `drained` comes.
+bool wsession_has_room(struct wsession *w);
 // After something large that is no event: the session waits if the socket does not keep up.
 void wsession_make_room(struct wsession *w);
 // Between events: the session waits, whatever the socket takes, until wsession_release.

@@ -13,6 +13,7 @@
 
 struct audit;
 struct presence;
+struct responders;
 struct twins;
 
 struct hub_worker {
@@ -28,6 +29,7 @@ struct hub_worker {
     struct presence *presence;     // NULL: nobody is counted
     struct twins *twins;           // the compressed variants
     struct recaller *recaller;
+    struct responders *responders; // NULL: there are none
 };
 
 #endif

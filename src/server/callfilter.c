@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -24,11 +25,12 @@
 enum when {
     ALWAYS,
     URING,     // rings are in use
+    OUTBOUND,  // names are looked up, and servers connected to
     SANITIZER, // reports, and the search for leaks by a thread that traces the others
 };
 
-// Names and not numbers, since not every architecture has all of them. No socket, connect or bind:
-// the ports are open by now. No execve, and no clone that is not a thread.
+// Names and not numbers, since not every architecture has all of them. No socket, connect or bind
+// without responders: the ports are open by now. No execve, and no clone that is not a thread.
 static const struct {
     enum when when;
     const char *names;
@@ -37,6 +39,8 @@ static const struct {
     {ALWAYS, "accept4 recvfrom recvmsg sendto sendmsg shutdown setsockopt getsockopt getsockname "
              "getpeername epoll_ctl epoll_wait epoll_pwait epoll_pwait2 poll ppoll"},
     {URING, "io_uring_enter"},
+    // bind: to the kernel itself, of which addresses there are; TCP ports are Landlock's matter
+    {OUTBOUND, "connect bind socketpair sendmmsg recvmmsg pipe pipe2 eventfd2"},
     // files: Landlock says which
     {ALWAYS, "read readv pread64 preadv write writev pwrite64 pwritev close lseek open openat stat "
              "fstat lstat newfstatat statx access faccessat faccessat2 fcntl flock ftruncate "
@@ -89,6 +93,11 @@ static int allow_some(scmp_filter_ctx filter, const struct callfilter_config *cf
         {"tgkill", IS(0, getpid()), true},
         {"ioctl", IS(1, 0x894B /* SIOCOUTQNSD */), true},
         {"ioctl", IS(1, 0x5401 /* TCGETS: is it a terminal? */), true},
+        {"ioctl", IS(1, 0x541B /* FIONREAD */), cfg->outbound},
+        {"socket", IS(0, AF_INET), cfg->outbound},
+        {"socket", IS(0, AF_INET6), cfg->outbound},
+        {"socket", IS(0, AF_UNIX), cfg->outbound},
+        {"socket", IS(0, AF_NETLINK), cfg->outbound},
         {"io_uring_register", IS(1, enable_rings), cfg->uring},
     };
     int err = 0;
@@ -106,7 +115,9 @@ static int fill(scmp_filter_ctx filter, const struct callfilter_config *cfg)
     for (size_t i = 0; i < ARRAY_LEN(calls) && !err; i++) {
         enum when when = calls[i].when;
         struct str names = str_of(calls[i].names);
-        bool wanted = when == ALWAYS || (when == URING ? cfg->uring : SANITIZED);
+        bool wanted = when == ALWAYS || (when == URING      ? cfg->uring
+                                         : when == OUTBOUND ? cfg->outbound
+                                                            : SANITIZED);
         while (wanted && names.p && !err) {
             struct str word = str_cut(&names, ' ');
             char name[40];

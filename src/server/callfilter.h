@@ -12,6 +12,7 @@
 struct callfilter_config {
     bool kill;               // a refused call ends the process, not only the call
     bool uring;              // rings are in use
+    bool outbound;           // names are looked up, and servers connected to
     struct metrics *metrics; // what is refused is counted here; outlives the process' last call
 };
 

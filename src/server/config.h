@@ -30,7 +30,9 @@ typedef uint64_t config_uint;
 
 // One member per key, named section_key.
 struct config {
-    struct config_list server_listen, server_hosts, channels_default, channels_retained, tls_listen;
+    struct config_list server_listen, server_hosts, channels_default, channels_retained,
+        channels_responders, tls_listen;
+    struct str channels_responder_token_file;
     struct config_blocks server_trusted_proxies, limits_exempt;
     config_uint websocket_compression_threshold;
     config_uint server_workers, store_retention_hours, store_job_log_mb;

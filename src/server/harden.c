@@ -127,7 +127,7 @@ int harden_become(struct str user, const char *data_dir, struct harden_fault *fa
 // --- the sandbox ---
 
 struct paths {
-    struct landlock_path rows[2 * HARDEN_FILES_MAX + 8];
+    struct landlock_path rows[2 * HARDEN_FILES_MAX + 20];
     unsigned count;
     char *texts[2 * HARDEN_FILES_MAX];
     unsigned texts_count;
@@ -166,6 +166,19 @@ static void add_files(struct paths *p, const struct harden_config *cfg)
     }
 }
 
+// What looking up a name and checking a certificate read.
+static void add_resolver(struct paths *p)
+{
+    static const char *const paths[] = {"/etc/hosts",           "/etc/resolv.conf",
+                                        "/run/systemd/resolve", "/etc/nsswitch.conf",
+                                        "/etc/host.conf",       "/etc/gai.conf",
+                                        "/etc/services",        "/etc/ssl",
+                                        "/usr/lib/ssl",         "/usr/share/ca-certificates"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        add_path(p, paths[i], LANDLOCK_READ);
+    }
+}
+
 // The version in force or -errno.
 static int confine_paths(const struct harden_config *cfg)
 {
@@ -180,7 +193,11 @@ static int confine_paths(const struct harden_config *cfg)
         add_path(&p, "/lib", LANDLOCK_READ);
     }
     add_files(&p, cfg);
-    int version = landlock_confine(p.rows, p.count);
+    struct landlock_ports ports = {.connect = cfg->ports, .count = cfg->ports_count};
+    if (cfg->outbound) {
+        add_resolver(&p);
+    }
+    int version = landlock_confine(p.rows, p.count, &ports);
     for (unsigned i = 0; i < p.texts_count; i++) {
         mem_free(p.texts[i]);
     }
@@ -225,8 +242,10 @@ void harden_confine(const struct harden_config *cfg)
         log_warn("sandbox.landlock", "no Landlock here, files are guarded by their permissions: %s",
                  strerrordesc_np(-landlock));
     }
-    err = callfilter_confine(&(struct callfilter_config){
-        .kill = cfg->mode == SANDBOX_STRICT, .uring = cfg->uring, .metrics = cfg->metrics});
+    err = callfilter_confine(&(struct callfilter_config){.kill = cfg->mode == SANDBOX_STRICT,
+                                                         .uring = cfg->uring,
+                                                         .outbound = cfg->outbound,
+                                                         .metrics = cfg->metrics});
     if (err) {
         log_warn("sandbox.seccomp", "no filter of system calls here: %s", strerrordesc_np(-err));
     }

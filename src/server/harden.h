@@ -7,6 +7,7 @@
 #define CLAIRON_SERVER_HARDEN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/compiler.h"
 #include "base/str.h"
@@ -37,11 +38,15 @@ int harden_become(struct str user, const char *data_dir, struct harden_fault *fa
 void harden_hide(enum sandbox_mode mode);
 
 #define HARDEN_FILES_MAX 16
+#define HARDEN_PORTS_MAX 64
 
 struct harden_config {
     enum sandbox_mode mode;
     struct str user; // named in the configuration
     bool uring;
+    bool outbound; // responders are asked: names are looked up, and ports connected to
+    uint16_t ports[HARDEN_PORTS_MAX]; // those
+    unsigned ports_count;
     const char *data_dir;
     struct str files[HARDEN_FILES_MAX]; // read again on SIGHUP: keys and certificates
     unsigned files_count;

@@ -123,7 +123,7 @@ static void test_files(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        _exit(landlock_confine(none, 0) > 0 ? 0 : 1);
+        _exit(landlock_confine(none, 0, &(struct landlock_ports){0}) > 0 ? 0 : 1);
     }
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);

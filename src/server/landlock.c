@@ -16,6 +16,8 @@
 #define FS_IOCTL_DEV    (UINT64_C(1) << 15) // version 5
 #define NET_BIND_TCP    (UINT64_C(1) << 0)  // version 4
 #define NET_CONNECT_TCP (UINT64_C(1) << 1)
+#define RULE_NET_PORT   2 // LANDLOCK_RULE_NET_PORT
+#define PORT_DNS        53
 #define SCOPE_ABSTRACT  (UINT64_C(1) << 0) // version 6
 #define SCOPE_SIGNAL    (UINT64_C(1) << 1)
 
@@ -38,7 +40,7 @@ static struct ruleset ruleset_of(int version, size_t *ret_size)
     r.fs |= version >= 2 ? (uint64_t)LANDLOCK_ACCESS_FS_REFER : 0;
     r.fs |= version >= 3 ? FS_TRUNCATE : 0;
     r.fs |= version >= 5 ? FS_IOCTL_DEV : 0;
-    // No rule: the ports are bound by now, and the hub connects to nobody.
+    // The ports are bound by now: no rule for that.
     r.net = version >= 4 ? NET_BIND_TCP | NET_CONNECT_TCP : 0;
     r.scoped = version >= 6 ? SCOPE_ABSTRACT | SCOPE_SIGNAL : 0;
     *ret_size = version >= 6 ? sizeof(r) : version >= 4 ? 16 : 8;
@@ -63,7 +65,30 @@ static int add_path(int ruleset, uint64_t known, const struct landlock_path *p)
     return err;
 }
 
-int landlock_confine(const struct landlock_path *paths, unsigned count)
+// Older kernels know no ports, and let all through.
+static int add_port(int ruleset, const struct ruleset *r, uint16_t port)
+{
+    const struct {
+        uint64_t allowed, port;
+    } rule = {.allowed = NET_CONNECT_TCP, .port = port};
+    if (!(r->net & NET_CONNECT_TCP)) {
+        return 0;
+    }
+    long rc = syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0);
+    return rc == 0 ? 0 : -errno;
+}
+
+static int add_ports(int ruleset, const struct ruleset *r, const struct landlock_ports *ports)
+{
+    int err = ports->count ? add_port(ruleset, r, PORT_DNS) : 0;
+    for (unsigned i = 0; i < ports->count && !err; i++) {
+        err = add_port(ruleset, r, ports->connect[i]);
+    }
+    return err;
+}
+
+int landlock_confine(const struct landlock_path *paths, unsigned count,
+                     const struct landlock_ports *ports)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 0) {
@@ -79,6 +104,7 @@ int landlock_confine(const struct landlock_path *paths, unsigned count)
     for (unsigned i = 0; i < count && !err; i++) {
         err = add_path(fd, r.fs, &paths[i]);
     }
+    err = err ? err : add_ports(fd, &r, ports);
     if (!err && syscall(SYS_landlock_restrict_self, fd, 0) != 0) {
         err = -errno;
     }

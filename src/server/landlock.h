@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Landlock: from here on this thread, and every thread it starts, can open nothing but the paths
-// named, and no TCP port. Older kernels know less of it; what they lack is left out. The kernel
-// looks at paths when they are opened: what is open already stays usable.
+// named, bind no TCP port and connect to those named only. Older kernels know less of it; what they
+// lack is left out. The kernel looks at paths when they are opened: what is open already stays
+// usable.
 #ifndef CLAIRON_SERVER_LANDLOCK_H
 #define CLAIRON_SERVER_LANDLOCK_H
+
+#include <stdint.h>
 
 #include "base/compiler.h"
 
@@ -17,7 +20,14 @@ struct landlock_path {
     enum landlock_right right;
 };
 
+// TCP ports that may be connected to; that of name servers is one of them, if there are any.
+struct landlock_ports {
+    const uint16_t *connect;
+    unsigned count;
+};
+
 // The version of Landlock in force, 1 or more, or -errno: nothing is confined.
-int landlock_confine(const struct landlock_path *paths, unsigned count) MUST_CHECK;
+int landlock_confine(const struct landlock_path *paths, unsigned count,
+                     const struct landlock_ports *ports) MUST_CHECK;
 
 #endif

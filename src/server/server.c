@@ -29,6 +29,7 @@
 #include "server/notify.h"
 #include "server/pages.h"
 #include "server/rollcall.h"
+#include "server/upstream.h"
 #include "server/watch.h"
 #include "server/worker.h"
 
@@ -47,7 +48,8 @@ struct server {
     struct gate *gate;
     struct audit_tokens *audit_tokens; // NULL: authentication is off
     struct rollcall *rollcall;
-    struct front *front; // NULL: neither TLS nor proxies that name their clients
+    struct upstream *upstream; // NULL: there are no responders
+    struct front *front;       // NULL: neither TLS nor proxies that name their clients
     enum send_mode send;
     enum sandbox_mode sandbox;
     struct status status;
@@ -133,8 +135,9 @@ static int read_config(struct server *s, const struct server_options *o)
 static int open_gate(struct server *s)
 {
     struct config_fault fault = {""};
-    if (gate_new(&s->config, &s->gate, &fault) != 0) {
-        return complain(fault.text);
+    if (gate_new(&s->config, &s->gate, &fault) != 0 ||
+        upstream_new(&s->config, &s->upstream, &fault) != 0) {
+        return complain(fault.text[0] ? fault.text : "responders: out of memory");
     }
     return front_new(&s->config, &s->front, &fault) != 0 ? complain(fault.text) : 0;
 }
@@ -375,6 +378,7 @@ static int start_workers(struct server *s, unsigned workers)
                                     .users = s->users,
                                     .send = s->send,
                                     .rollcall = s->rollcall,
+                                    .upstream = s->upstream,
                                     .status = &s->status};
         s->workers[i] = worker_new(&cfg);
         if (!s->workers[i]) {
@@ -486,6 +490,8 @@ static void confine(struct server *s)
         .data_dir = s->config.store_data.p,
         .metrics = metrics_of(s->metrics, s->workers_count),
     };
+    cfg.outbound = s->upstream != NULL;
+    cfg.ports_count = upstream_ports(s->upstream, cfg.ports, HARDEN_PORTS_MAX);
     cfg.files_count = config_files(&s->config, cfg.files, HARDEN_FILES_MAX);
     harden_confine(&cfg);
 }
@@ -514,6 +520,7 @@ static int run(struct server *s, const struct server_options *o)
     gate_start(s->gate);
     engine_start(s->engine);
     rollcall_start(s->rollcall);
+    upstream_start(s->upstream, metrics_of(s->metrics, s->workers_count));
     if (!failed) {
         s->watch = (struct watch){.loop = s->loop,
                                   .notify = &s->notify,
@@ -537,6 +544,7 @@ static int run(struct server *s, const struct server_options *o)
         worker_stop(s->workers[i]);
     }
     rollcall_stop(s->rollcall);
+    upstream_stop(s->upstream);
     engine_stop(s->engine);
     loop_watch_del(s->loop, &s->signals);
     return failed;
@@ -550,6 +558,7 @@ static void server_fini(struct server *s)
         worker_free(s->workers[i]);
     }
     rollcall_free(s->rollcall);
+    upstream_free(s->upstream);
     loop_free(s->loop);
     engine_free(s->engine);
     notify_close(&s->notify);

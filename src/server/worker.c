@@ -68,7 +68,7 @@ struct worker {
     struct mail wake_mail, drain_mail, stop_mail;
     atomic_bool waking;
     atomic_uint turns;
-    unsigned under_way; // submits not yet answered
+    unsigned under_way; // submits and questions not yet answered
 };
 
 // --- answers come home ---
@@ -437,6 +437,7 @@ struct worker *worker_new(const struct worker_config *cfg)
         w->hub.presence = presence_new(&(struct presence_config){
             .fanout = w->hub.fanout, .worker = cfg->index, .send = to_roll, .ctx = w});
     }
+    w->hub.responders = upstream_door_new(cfg->upstream, loop_mailbox(w->loop), &w->under_way);
     w->hub.users = cfg->users;
     w->recaller = (struct recaller){
         .table = engine_recalls(cfg->engine), .write = write_recalls, .oust = oust};
@@ -566,6 +567,7 @@ void worker_free(struct worker *w)
     sender_free(w->sender);
     loop_free(w->loop);
     presence_free(w->hub.presence);
+    upstream_door_free(w->hub.responders);
     door_free(w->door);
     audit_free(w->hub.audit);
     mem_free(w);

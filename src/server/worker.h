@@ -11,6 +11,7 @@
 #include "server/engine.h"
 #include "server/gate.h"
 #include "server/rollcall.h"
+#include "server/upstream.h"
 
 struct worker;
 
@@ -28,6 +29,7 @@ struct worker_config {
     enum send_mode send;
     const struct status *status; // for /health
     struct rollcall *rollcall;   // NULL: nobody is counted
+    struct upstream *upstream;   // NULL: there are no responders
 };
 
 struct worker *worker_new(const struct worker_config *cfg);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Secrets of twelve kinds are given to a hub, and then looked for in all that it says, shows and keeps.
+// Secrets of thirteen kinds are given to a hub, and then looked for in all that it says, shows and keeps.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { makeDir, removeDir, runCli, startHub } from '../lib/index.mjs';
+import { makeDir, removeDir, runCli, startHub, until } from '../lib/index.mjs';
 import { authConfig, keyFile, token } from '../lib/jwt.mjs';
+import { startResponder } from '../lib/responder.mjs';
 import { makeAuthority } from '../lib/tls.mjs';
 
 const canary = () => `canary${crypto.randomBytes(16).toString('hex')}`;
@@ -73,8 +74,10 @@ for (const format of ['text', 'json']) {
     const answers = new Answers();
     const { certificate, key: keyOfTls } = makeAuthority(t).issue('hub');
     c.plant('the private key of TLS', fs.readFileSync(keyOfTls, 'utf8').split('\n')[1]);
+    const ofResponder = c.plant('the token of a responder');
+    const responder = await startResponder(t, { '/bot': (response) => response.writeHead(500).end() });
     const config = authConfig({ secret_file: keyFile(c.plant('the secret')), cookie: 'clairon' },
-      { log: { format }, tls: { listen: ['127.0.0.1:0'], certificate_file: certificate, key_file: keyOfTls } });
+      { log: { format }, channels: { responders: responder.entries, responder_token_file: keyFile(ofResponder) }, tls: { listen: ['127.0.0.1:0'], certificate_file: certificate, key_file: keyOfTls } });
     const hub = await startHub({ t, config, tls: 1, dataDir: path.join(dir, 'data'), env: { CLAIRON_TOKEN: c.plant('a token in the environment') } });
     const places = new Map();
 
@@ -86,7 +89,10 @@ for (const format of ['text', 'json']) {
     const bearer = `bearer.${c.plantToken('a token as subprotocol')}`;
     const socket = await socketsSay(hub, { protocols: ['clairon.v1', bearer] },
       [{ type: 'AUTH_TOKEN_REFRESH', data: { token: c.plantToken('a token in band') } },
-        { type: 'AUTH_TOKEN_REFRESH', data: { token: c.plant('a bad token in band') } }]);
+        { type: 'AUTH_TOKEN_REFRESH', data: { token: c.plant('a bad token in band') } },
+        { channel: 'bot', data: 'question', ref: 1 }]);
+    await until(() => responder.seen.length === 1, 'the responder to be asked');
+    assert.equal(responder.seen[0].headers.authorization, `Bearer ${ofResponder}`);
     places.set('a socket', socket);
 
     // Bad ones, and what is no token at all.
@@ -123,7 +129,7 @@ for (const format of ['text', 'json']) {
     assert.deepEqual(c.foundIn(places), []);
     // A key of idempotency names a request, and is kept for ten minutes to know it again.
     assert.deepEqual(c.foundIn(readAll(path.join(dir, 'data')), ['a key of idempotency']), []);
-    assert.ok(c.planted.size >= 12);
+    assert.ok(c.planted.size >= 13);
   });
 }
 

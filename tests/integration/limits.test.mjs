@@ -9,6 +9,7 @@ import { hole, Polling, Socket } from '../lib/engineio.mjs';
 import { sio } from '../lib/socketio.mjs';
 import { makeAuthority } from '../lib/tls.mjs';
 import { authConfig, token } from '../lib/jwt.mjs';
+import { startResponder } from '../lib/responder.mjs';
 
 const HOST = 'Host: 127.0.0.1';
 const ENGINE = '/socket.io/';
@@ -470,3 +471,70 @@ test('clients of Socket.IO that may come back', (t) => withLimit(t, 'recoveries'
   const [first, second] = [await sio(t, hub), await sio(t, hub)];
   assert.deepEqual([typeof first.socket._pid, typeof second.socket._pid], ['string', 'undefined']);
 }));
+
+test('questions to responders', async (t) => {
+  const events = { 'content-type': 'text/event-stream' };
+  const responder = await startResponder(t, {
+    '/never': () => {},
+    '/silent': (response) => response.writeHead(200, events).write('data: 1\n\n'),
+    '/slow': (response) => {
+      response.writeHead(200, events);
+      const timer = setInterval(() => response.write('data: 1\n\n'), 20);
+      response.on('close', () => clearInterval(timer));
+    },
+    '/gigabyte': (response) => {
+      response.writeHead(200, events);
+      const block = `data: ${'x'.repeat(990)}\n\n`.repeat(1000); // a thousand times
+      const go = (left) => response.write(block, (error) => error || !left || go(left - 1));
+      go(1000);
+    },
+    '/wide': (response) => {
+      response.writeHead(200, events);
+      const go = () => response.write('data: no end '.repeat(1000), (error) => error || go());
+      go();
+    },
+  });
+  const deaf = net.createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');
+  await new Promise((resolve) => { deaf.once('listening', resolve); });
+  t.after(() => deaf.close());
+  const responders = [...responder.entries, `deaf=https://127.0.0.1:${deaf.address().port}/`];
+  const ask = async (hub, channel, count = 1, sub = 'ann') => {
+    const ws = await hub.ws('/ws', { token: token({ sub, publish: '*', subscribe: '*' }) });
+    await ws.waitType('connected');
+    for (let i = 0; i < count; i++) {
+      ws.send({ channel, data: i, ref: i });
+    }
+    return ws;
+  };
+  const under = (name, limits, hit) => withLimit(t, name, limits, hit, { ...authConfig(), channels: { responders } });
+  const ends = (name, limits, channel, code) => under(name, limits, async (hub) => {
+    const ws = await ask(hub, channel);
+    assert.equal((await ws.waitType('stream_end')).error.code, code, name);
+    await responder.seen.at(-1)?.closed;
+    await ws.close();
+  });
+  await under('responders_per_connection', { responders_per_connection: 2 }, async (hub) => {
+    const ws = await ask(hub, 'never', 3);
+    const { data, ref } = await ws.waitType('WEBSOCKET_ERROR');
+    assert.deepEqual([data.code, ref], ['limit_reached', 2]);
+  });
+  await under('responders_per_user', { responders_per_user: 2 }, async (hub) => {
+    await ask(hub, 'silent', 1, 'bob');
+    const [one, two] = [await ask(hub, 'silent'), await ask(hub, 'silent')];
+    await Promise.all([one.waitType('stream'), two.waitType('stream')]);
+    const three = await ask(hub, 'silent');
+    assert.equal((await three.waitType('stream_end')).error.code, 'limit_reached');
+  });
+  await under('responders', { responders: 2 }, async (hub) => {
+    const [one, two] = [await ask(hub, 'silent', 1, 'bob'), await ask(hub, 'silent', 1, 'cid')];
+    await Promise.all([one.waitType('stream'), two.waitType('stream')]);
+    const three = await ask(hub, 'silent');
+    assert.equal((await three.waitType('stream_end')).error.code, 'limit_reached');
+  });
+  await ends('responder_connect_ms', { responder_connect_ms: 100 }, 'deaf', 'unavailable');
+  await ends('responder_first_ms', { responder_first_ms: 100 }, 'never', 'unavailable');
+  await ends('responder_idle_ms', { responder_idle_ms: 100 }, 'silent', 'unavailable');
+  await ends('responder_total_ms', { responder_total_ms: 300 }, 'slow', 'unavailable');
+  await ends('responder_bytes', {}, 'gigabyte', 'too_large');
+  await ends('responder_piece_bytes', {}, 'wide', 'too_large');
+});
