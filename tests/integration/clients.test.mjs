@@ -21,8 +21,8 @@ const python = () => ['/usr/bin/python3', 'python3'].find((bin) => spawnSync(bin
 const hasWebSocket = () => spawnSync(process.execPath, ['--experimental-websocket', '-e', 'new WebSocket("ws://[")'])
   .stderr.includes('SyntaxError');
 
-async function follow(t, make) {
-  const { follower, build, truth } = await watchBuild(t, make, { reports: REPORTS, rows: ROWS });
+async function follow(t, make, websocket) {
+  const { follower, build, truth } = await watchBuild(t, make, { reports: REPORTS, rows: ROWS, websocket });
   await caughtUp(follower, truth.at(-1).id);
   await follower.stop();
   assertLedger(follower.name, follower.seen.items, truth, new Map());
@@ -33,7 +33,11 @@ const topics = ['job:b1'];
 
 test('ws of npm', (t) => follow(t, (url) => new NativeFollower('ws', url, topics)));
 
-test('ws of npm, compressed', (t) => follow(t, (url) => new NativeFollower('ws', url, topics, '/ws', { perMessageDeflate: true })));
+const compressed = (url) => new NativeFollower('ws', url, topics, '/ws', { perMessageDeflate: true });
+
+test('ws of npm, compressed', (t) => follow(t, compressed));
+
+test('ws of npm, compressed in a stream that all share', (t) => follow(t, compressed, { compression_shared: true }));
 
 test("node's own WebSocket", async (t) => {
   if (!hasWebSocket()) {
@@ -44,11 +48,15 @@ test("node's own WebSocket", async (t) => {
   await follow(t, (url) => new ChildFollower("node's WebSocket", [...bin, `${url.replace('http', 'ws')}/ws`, ...topics]));
 });
 
-test("Debian's python3-websockets", async (t) => {
-  const bin = python();
-  assert.ok(bin, 'python3-websockets is missing: scripts/install.sh test installs it');
-  await follow(t, (url) => new ChildFollower('websockets of Python', [bin, script('follow.py'), `${url.replace('http', 'ws')}/ws`, ...topics]));
-});
+// It offers compression by itself.
+for (const shared of [false, true]) {
+  test(`Debian's python3-websockets${shared ? ', in a stream that all share' : ''}`, async (t) => {
+    const bin = python();
+    assert.ok(bin, 'python3-websockets is missing: scripts/install.sh test installs it');
+    await follow(t, (url) => new ChildFollower('websockets of Python', [bin, script('follow.py'), `${url.replace('http', 'ws')}/ws`, ...topics]),
+      { compression_shared: shared });
+  });
+}
 
 test('eventsource of npm', (t) => follow(t, (url) => new EventSourceFollower('eventsource', url, topics, TYPES)));
 

@@ -4,9 +4,9 @@ import { BuildProducer, past, runCourse } from './course.mjs';
 import { Cutter } from './cutter.mjs';
 import { startHub } from './hub.mjs';
 
-// `make(url)` gives the follower, of the build `b1`; `rows` are the disturbances.
-export async function watchBuild(t, make, { reports, rows }) {
-  const hub = await startHub({ t, config: { websocket: { compression_threshold: 1 } } });
+// `make(url)` gives the follower, of the build `b1`; `rows` are the disturbances; `websocket` is of the configuration.
+export async function watchBuild(t, make, { reports, rows, websocket = {} }) {
+  const hub = await startHub({ t, config: { websocket: { compression_threshold: 1, ...websocket } } });
   const cutter = await Cutter.start(t, hub);
   const follower = make(cutter.url).start(t);
   const build = new BuildProducer(hub, 'b1', reports);
