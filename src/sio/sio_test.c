@@ -32,9 +32,10 @@ static struct {
 
 static void write_down(const char *what, struct str more)
 {
+    struct str text = more.p ? more : STR("");
     pthread_mutex_lock(&told.lock);
     int n = snprintf(told.text + told.len, sizeof(told.text) - told.len, "%s%.*s;", what,
-                     STR_ARG(more));
+                     STR_ARG(text));
     told.len += (size_t)n < sizeof(told.text) - told.len ? (size_t)n : 0;
     pthread_mutex_unlock(&told.lock);
 }
