@@ -259,6 +259,7 @@ struct share {
     unsigned events;
     struct rcbuf *run; // NULL: no memory
     bool shown;        // there is something to send
+    bool mixed;        // mask and variant alone don't say it
 };
 
 // Which of the events have which look for one session.
@@ -287,7 +288,8 @@ static void find_share(struct fanout *f, const struct window_want *want, struct 
     *ret = (struct share){.want = *want,
                           .events = (unsigned)__builtin_popcountll(want->mask),
                           .run = run,
-                          .shown = !run || rcbuf_str(run).len > 0};
+                          .shown = !run || rcbuf_str(run).len > 0,
+                          .mixed = sink_variant_is_mixed(want->variant)};
 }
 
 static uint32_t take_queued(struct fanout *f)
@@ -310,34 +312,46 @@ static void serve_linked(struct fanout *f, uint32_t slot, const struct window_wa
     f->stats.deliveries += (unsigned)__builtin_popcountll(want->mask);
 }
 
+// A session's share is that of the session before it, or found. False: it was served already.
+static bool find_its_share(struct fanout *f, uint32_t slot, uint64_t mask, struct share *share)
+{
+    struct window_want want = {.variant = f->variants[f->variant_of[slot]], .mask = mask};
+    if (want.variant->linked && f->places) {
+        serve_linked(f, slot, &want);
+        return false;
+    }
+    if (sink_variant_is_mixed(want.variant)) {
+        find_looks(f, f->by_slot[slot], &want);
+    }
+    if (!same(&want, &share->want)) {
+        find_share(f, &want, share);
+    }
+    return true;
+}
+
 static void serve(struct fanout *f, unsigned sends_max)
 {
     struct share share = {0};
     for (unsigned i = 0; i < sends_max && f->lap_left > 0; i++) {
         uint32_t slot = take_queued(f);
         struct live *l = &f->live[slot];
-        struct window_want want = {.variant = f->variants[f->variant_of[slot]], .mask = l->mask};
+        uint64_t mask = l->mask;
         l->mask = 0;
         l->port &= ~LIVE_QUEUED;
         if (!f->by_slot[slot]) {
             free_slot(f, slot);
             continue;
         }
-        if (want.mask == 0) {
+        if (mask == 0) {
             continue; // it fell behind meanwhile
         }
-        if (want.variant->linked && f->places) {
-            serve_linked(f, slot, &want);
+        const struct sink_variant *variant = f->variants[f->variant_of[slot]];
+        if ((mask != share.want.mask || variant != share.want.variant || share.mixed) &&
+            !find_its_share(f, slot, mask, &share)) {
             continue;
         }
-        if (sink_variant_is_mixed(want.variant)) {
-            find_looks(f, f->by_slot[slot], &want);
-        }
-        if (!same(&want, &share.want)) {
-            find_share(f, &want, &share);
-        }
         if (share.shown) {
-            want.variant->send((void *)l->port, share.run);
+            variant->send((void *)l->port, share.run);
             f->stats.runs++;
         }
         f->stats.deliveries += share.events;
