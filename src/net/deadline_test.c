@@ -225,12 +225,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(fire_in_order_and_not_early),
-        TEST(later_ones_fire_after_the_first_was_cancelled),
-        TEST(moves_between_queues),
-        TEST(members_may_go_in_a_call),
-        TEST(a_turn_stays_bounded),
-        TEST(from_other_instants),
+        TEST(fire_in_order_and_not_early), TEST(later_ones_fire_after_the_first_was_cancelled),
+        TEST(moves_between_queues),        TEST(members_may_go_in_a_call),
+        TEST(a_turn_stays_bounded),        TEST(from_other_instants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
