@@ -16,6 +16,7 @@ static const struct eio_limits transport_limits = {
     .ping_interval_ms = 2000,
     .ping_timeout_ms = 20000,
     .upgrade_timeout_ms = 10000,
+    .poll_gap_ms = 1,
     .payload_bytes_max = 1000000,
     .packets_max = 10000,
     .unsent_bytes_max = 16 << 20,

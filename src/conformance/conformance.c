@@ -33,6 +33,7 @@ static void set_limits(struct place *p, bool calm)
     p->hasty_transport = (struct eio_limits){.ping_interval_ms = LIMIT_PING_MS,
                                              .ping_timeout_ms = 20000,
                                              .upgrade_timeout_ms = 10000,
+                                             .poll_gap_ms = 1,
                                              .payload_bytes_max = 1000000,
                                              .packets_max = 10000,
                                              .unsent_bytes_max = 16 << 20};

@@ -9,6 +9,7 @@ static const struct eio_limits greeter_limits = {
     .ping_interval_ms = 500,
     .ping_timeout_ms = 20000,
     .upgrade_timeout_ms = 10000,
+    .poll_gap_ms = 1,
     .payload_bytes_max = 100,
     .packets_max = 10000,
     .unsent_bytes_max = 1 << 20,

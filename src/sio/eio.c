@@ -23,6 +23,7 @@ struct eio_limits eio_limits_of(const struct limits *l)
         .ping_interval_ms = LIMIT_OF(l, EIO_PING_MS),
         .ping_timeout_ms = LIMIT_OF(l, EIO_PONG_MS),
         .upgrade_timeout_ms = LIMIT_OF(l, EIO_UPGRADE_MS),
+        .poll_gap_ms = LIMIT_OF(l, EIO_POLL_GAP_MS),
         .payload_bytes_max = (size_t)(payload < body ? payload : body),
         .packets_max = (unsigned)LIMIT_OF(l, EIO_PACKETS),
         .unsent_bytes_max = (size_t)LIMIT_OF(l, EIO_UNSENT_BYTES),
@@ -329,6 +330,7 @@ struct eio *eio_new(const struct eio_config *cfg)
     deadlines_init(&e->quiet, cfg->loop, l->ping_interval_ms, on_quiet);
     deadlines_init(&e->pinged, cfg->loop, l->ping_timeout_ms, on_silence);
     deadlines_init(&e->parting, cfg->loop, LIMIT_EIO_PARTING_MS, on_parted);
+    deadlines_init(&e->paces, cfg->loop, l->poll_gap_ms, eio_pace_over);
     list_init(&e->due);
     list_init(&e->ended);
     loop_task_init(&e->task, on_task);
@@ -349,6 +351,7 @@ void eio_free(struct eio *e)
     }
     ASSERT(pool_count(&e->sockets) == 0);
     loop_task_cancel(&e->task);
+    deadlines_fini(&e->paces);
     deadlines_fini(&e->parting);
     deadlines_fini(&e->probes);
     deadlines_fini(&e->pinged);

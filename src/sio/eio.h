@@ -60,6 +60,7 @@ struct eio_ops {
 
 struct eio_limits {
     int64_t ping_interval_ms, ping_timeout_ms, upgrade_timeout_ms;
+    int64_t poll_gap_ms; // between two runs that are polled; what comes meanwhile goes together
     size_t payload_bytes_max; // maxPayload: of a POST, and of a message on WebSocket
     unsigned packets_max;     // in one POST
     size_t unsent_bytes_max;  // of answers and other single messages that wait, if there are two
@@ -105,7 +106,8 @@ void eio_send_text(struct eio_socket *s, struct str text);
 void eio_send_bytes(struct eio_socket *s, struct str bytes);
 // One or more messages put together before, to be shared between sockets; borrowed. On WebSocket:
 // whole frames. Polling: packets, each after an ENGINEIO_SEPARATOR. All of it is taken; what does
-// not go at once waits, and then the socket is blocked.
+// not go at once waits, and then the socket is blocked. Who polls is blocked after each run, until
+// poll_gap_ms are over and the next poll is here: so a busy stream costs few polls.
 void eio_send_run(struct eio_socket *s, struct rcbuf *run);
 bool eio_is_blocked(const struct eio_socket *s);
 bool eio_is_websocket(const struct eio_socket *s);

@@ -24,6 +24,7 @@ struct eio {
     struct deadlines pinged;  // ping_timeout_ms for the pong
     struct deadlines probes;  // upgrade_timeout_ms to the end of an upgrade
     struct deadlines parting; // for the poll that is told the end
+    struct deadlines paces;   // poll_gap_ms after a run that was polled
     struct list due;          // pollings with something to do at the end of the turn
     struct list ended;        // sockets whose on_close is due then
     struct loop_task task;
@@ -72,6 +73,7 @@ struct eio_polling {
     struct http_request *post; // whose body is under way or being taken; referenced
     struct ws *probe;          // the WebSocket that it may change to
     struct deadline deadline;  // of that
+    struct deadline pace;      // armed: no run is taken yet
     struct buf out;            // packets that wait for a poll
     struct rcbuf *run;         // behind them
     struct quota *place;       // among those of its address
@@ -114,6 +116,7 @@ void eio_polling_put(struct eio_polling *p, const struct engineio_packet *packet
 void eio_polling_put_run(struct eio_polling *p, struct rcbuf *run);
 void eio_polling_fold(struct eio_polling *p);   // the run into `out`
 void eio_polling_detach(struct eio_polling *p); // from the POST
+void eio_pace_over(struct deadlines *q, struct deadline *d);
 
 // eio_ws.c
 void eio_ws_init(struct eio *e);

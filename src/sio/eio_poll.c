@@ -18,6 +18,7 @@ struct eio_polling *eio_polling_try_new(struct eio_socket *s)
         p->socket = s;
         list_init(&p->due);
         deadline_init(&p->deadline);
+        deadline_init(&p->pace);
         buf_init(&p->out, SIZE_MAX / 2);
     }
     return p;
@@ -32,6 +33,7 @@ void eio_polling_free(struct eio_polling *p)
     }
     list_del(&p->due);
     deadline_cancel(&p->deadline);
+    deadline_cancel(&p->pace);
     buf_fini(&p->out);
     rcbuf_unref(p->run);
     p->socket->polling = NULL;
@@ -74,13 +76,11 @@ void eio_polling_put_run(struct eio_polling *p, struct rcbuf *run)
     }
     eio_polling_fold(p);
     p->run = rcbuf_ref(run);
-    if (p->get && http_is_open(p->get)) {
-        eio_flush(p);
-    } else {
-        p->blocked = true;
-        p->tell_blocked = true;
-        eio_work(p);
-    }
+    eio_flush(p);
+    // One at a time: either it waits for a poll, or it went just now.
+    p->blocked = true;
+    p->tell_blocked = true;
+    eio_work(p);
 }
 
 // ---- GET ----
@@ -99,9 +99,13 @@ void eio_flush(struct eio_polling *p)
         return; // the next, or nobody: on_poll_gone comes
     }
     if (p->out.len == 0 && p->run) {
+        if (deadline_armed(&p->pace)) {
+            return;
+        }
         eio_answer(p, str_from(rcbuf_str(p->run), 1));
         rcbuf_unref(p->run);
         p->run = NULL;
+        deadline_arm(&p->socket->eio->paces, &p->pace);
     } else if (p->out.len > 0) {
         eio_polling_fold(p);
         if (p->out.failed) {
@@ -112,6 +116,25 @@ void eio_flush(struct eio_polling *p)
         buf_fini(&p->out);
     } else if (p->probed) {
         eio_answer(p, STR("6"));
+    }
+}
+
+// There is a poll, and it is time for the next run: the one that waits, or what the user has.
+static void make_room(struct eio_polling *p)
+{
+    struct eio_socket *s = p->socket;
+    eio_flush(p);
+    if (p->blocked && !p->run && !deadline_armed(&p->pace) && s->state == EIO_OPEN) {
+        p->blocked = false;
+        s->eio->cfg.ops->on_room(s, s->arg);
+    }
+}
+
+void eio_pace_over(struct deadlines *q UNUSED, struct deadline *d)
+{
+    struct eio_polling *p = CONTAINER_OF(d, struct eio_polling, pace);
+    if (p->get) {
+        make_room(p);
     }
 }
 
@@ -149,11 +172,7 @@ void eio_poll(struct eio_socket *s, struct http_request *req)
     }
     eio_hold(s, req);
     if (p->blocked) {
-        eio_flush(p);
-        p->blocked = p->run != NULL;
-        if (!p->blocked && s->state == EIO_OPEN) {
-            s->eio->cfg.ops->on_room(s, s->arg);
-        }
+        make_room(p);
     }
 }
 

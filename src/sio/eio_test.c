@@ -253,7 +253,12 @@ static void runs_by_polling(void **state)
     poll_is(s, &sid,
             "4c\x1e"
             "4d");
+    // There is no room before the next poll, and not at once.
+    assert_int_equal(room_count, 1);
+    fd = hold(s, &sid);
     wait_for(&room_count, 2);
+    post(s, &sid, "4x");
+    expect_reply(fd, 200, "4x");
 }
 
 static void two_polls_at_once(void **state)

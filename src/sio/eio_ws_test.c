@@ -23,6 +23,13 @@ static int start_hasty(void **state)
     return start_with(state, &l);
 }
 
+static int start_patient(void **state)
+{
+    struct eio_limits l = eio_limits_of(&limits_default);
+    l.poll_gap_ms = 600000;
+    return start_with(state, &l);
+}
+
 // ---- WebSocket ----
 
 // Opened and closed again.
@@ -364,6 +371,27 @@ static void any_worker(void **state)
     assert_int_equal(closed_count, opened_count);
 }
 
+// A poll soon after a run gets the next one only together with what comes behind it.
+static void runs_by_polling_keep_their_distance(void **state)
+{
+    struct server *s = *state;
+    struct sid sid = open_polling(s);
+    int fd = hold(s, &sid);
+    post(s, &sid, "4runs");
+    expect_reply(fd, 200,
+                 "4a\x1e"
+                 "4b");
+    poll_is(s, &sid,
+            "4c\x1e"
+            "4d");
+    fd = hold(s, &sid);
+    post(s, &sid, "4runs");
+    expect_reply(fd, 200,
+                 "4a\x1e"
+                 "4b\x1e"
+                 "4c");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +400,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(sizes, start, stop),
         cmocka_unit_test_setup_teardown(too_much_by_websocket, start, stop),
         cmocka_unit_test_setup_teardown(binary_by_polling_with_b64, start, stop),
+        cmocka_unit_test_setup_teardown(runs_by_polling_keep_their_distance, start_patient, stop),
         cmocka_unit_test_setup_teardown(upgrades, start, stop),
         cmocka_unit_test_setup_teardown(upgrades_without_probe, start, stop),
         cmocka_unit_test_setup_teardown(upgrades_that_fail, start, stop),

@@ -237,6 +237,7 @@ static int reset(void **state)
     served.transport = (struct eio_limits){.ping_interval_ms = 25000,
                                            .ping_timeout_ms = 20000,
                                            .upgrade_timeout_ms = 10000,
+                                           .poll_gap_ms = 1,
                                            .payload_bytes_max = 100000,
                                            .packets_max = 1000,
                                            .unsent_bytes_max = 1 << 20};
