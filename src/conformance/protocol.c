@@ -50,13 +50,6 @@ static void on_event(struct sio_socket *s, void *arg, const struct sio_event *e)
     }
 }
 
-static void on_ack(struct sio_socket *s, void *arg, const struct sio_event *e)
-{
-    (void)s;
-    (void)arg;
-    (void)e;
-}
-
 static void on_disconnect(struct sio_socket *s, void *arg, bool left)
 {
     (void)s;
@@ -69,7 +62,6 @@ static const struct sio_app app = {
     .on_gone = on_gone,
     .on_connect = on_connect,
     .on_event = on_event,
-    .on_ack = on_ack,
     .on_disconnect = on_disconnect,
 };
 

@@ -58,7 +58,7 @@ struct sio_app {
                        void **ret_arg);
     void (*on_event)(struct sio_socket *s, void *arg, const struct sio_event *e);
     // The client's answer to sio_emit with `wants_ack`: once for each at most, and only while it is
-    // one of the last 64 that were asked for on the socket.
+    // one of the last 64 that were asked for on the socket. NULL for who never asks.
     void (*on_ack)(struct sio_socket *s, void *arg, const struct sio_event *e);
     // See eio_ops: of each namespace that is connected. May be NULL.
     void (*on_blocked)(struct sio_socket *s, void *arg);
